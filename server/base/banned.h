@@ -1,0 +1,26 @@
+/*
+ * Functions nobody may call, force-included in every compilation.
+ *
+ * The declaring system headers come first, so that the poison below catches
+ * uses and not declarations. clock.c is the one file that opts out.
+ */
+#ifndef SERVER_BASE_BANNED_H
+#define SERVER_BASE_BANNED_H
+
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#ifndef KINGPOST_CLOCK_C
+#pragma GCC poison strcpy strcat sprintf vsprintf strncpy strncat strtok
+#pragma GCC poison atoi atol gets gmtime localtime ctime asctime
+#pragma GCC poison getaddrinfo gethostbyname alloca system popen
+#pragma GCC poison rand srand random_r
+/* time is a common word; only the call is banned. */
+#define time(x) time_is_banned_use_env_clock(x)
+#endif
+
+#endif
