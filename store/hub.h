@@ -1,0 +1,47 @@
+/*
+ * The hub: which sessions watch what, and the arrays of open mailboxes.
+ *
+ * One for each loop; everything here belongs to that loop's thread. Change
+ * sets arrive in commit order; the hub moves the arrays forward, then tells
+ * the sessions that watch a mailbox or an account that was touched.
+ */
+#ifndef STORE_HUB_H
+#define STORE_HUB_H
+
+#include "server/base/env.h"
+#include "server/base/list.h"
+#include "server/base/session.h"
+#include "store/change.h"
+
+struct hub;
+struct mailarray;
+
+/* Arrays nobody has open are kept up to this, least recently used out. */
+#define HUB_CACHE_BYTES (32u * 1024 * 1024)
+
+/* Registers with the store for change sets. env must have store and home. */
+struct hub *hub_new(struct env *env);
+/* No session may be left. */
+void hub_free(struct hub *hub);
+
+/*
+ * A session's interest in an account; embedded in the session. Its changed()
+ * is called with every change set that touches the account or the mailbox of
+ * a view it has open (once for a set, after the arrays have moved).
+ */
+struct hub_watch {
+	struct list node;
+	struct session *session;
+	uint64_t account;
+};
+void hub_watch_account(struct hub *hub, struct hub_watch *w,
+    struct session *s, uint64_t account);
+void hub_unwatch(struct hub_watch *w);	/* legal on a zeroed or removed one */
+
+/*
+ * Whether the change set ends this account's sessions: disabled, deleted, or
+ * its credentials changed. For changed() of every front-end.
+ */
+bool changeset_ends_account(const struct changeset *cs, uint64_t account);
+
+#endif

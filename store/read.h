@@ -1,0 +1,123 @@
+/*
+ * Read jobs on mail, run slice by slice on the readers (store.h store_read).
+ *
+ * x_new returns an owned job; results live in it until the next slice is
+ * submitted or the job is freed. Every look-up of a mailbox takes the acting
+ * account (rjob.actor, set from session->account) and the right it needs; a
+ * mailbox one may not see answers ERR_NOMBOX like one that does not exist.
+ */
+#ifndef STORE_READ_H
+#define STORE_READ_H
+
+#include "server/base/arena.h"
+#include "store/mailbox.h"
+#include "store/search.h"
+#include "store/store.h"
+#include "store/uidset.h"
+
+enum rjob_kind {
+	RJOB_LOOKUP, RJOB_LIST, RJOB_MESSAGES, RJOB_SEARCH, RJOB_LOAD,
+	RJOB_CREDS, RJOB_DIRECTORY, RJOB_RESOLVE, RJOB_BACKUP, RJOB_KINDS
+};
+
+/* One mailbox by name: ERR_NOMBOX, ERR_DENIED when rights are missing. */
+struct rjob_lookup {
+	struct rjob j;
+	char *name;			/* canonical; owned */
+	unsigned rights;		/* all of these are needed */
+	/* results */
+	struct mailbox_info info;
+	struct arena *arena;
+};
+struct rjob_lookup *rjob_lookup_new(struct env *env, struct session *s,
+    struct span name, unsigned rights);
+
+/*
+ * Every mailbox the actor can see, sorted by name ('/' lowest), with its
+ * counters, and every subscription (also of names that do not exist).
+ */
+struct rjob_list {
+	struct rjob j;
+	/* results */
+	struct mailbox_info *boxes;
+	size_t box_count;
+	const char **subscriptions;	/* sorted */
+	size_t subscription_count;
+	struct arena *arena;
+};
+struct rjob_list *rjob_list_new(struct env *env, struct session *s);
+
+/*
+ * Digests and bytes of messages by body id, in the order given. Bytes are
+ * those of the message as its owner sees it: prefix, then content; offsets
+ * count from the prefix's first byte.
+ */
+#define READ_NOTHING 0
+#define READ_ALL UINT64_MAX		/* to the end */
+#define READ_HEADER (UINT64_MAX - 1)	/* prefix and root header */
+
+struct read_item {
+	uint64_t body;
+	uint64_t off;			/* first byte wanted */
+	uint64_t len;			/* bytes, or one of READ_* */
+	bool digest;			/* the stored digest too */
+	uint32_t tag;			/* the caller's own, e.g. a UID */
+};
+
+/* One answer; a long body gives several, in order, the last with last set. */
+struct read_piece {
+	uint32_t item;			/* index into items */
+	bool gone;			/* no such body any more: nothing else set */
+	bool last;			/* the item is done */
+	struct span digest;		/* encoded; with the item's first piece */
+	uint32_t prefix_len;		/* set with the item's first piece */
+	uint64_t total;			/* prefix + content bytes */
+	unsigned flavour;
+	uint64_t off;			/* of bytes, within the message */
+	uint64_t want_len;		/* bytes that will come for the item */
+	struct span bytes;		/* at most 64 KiB */
+};
+
+struct rjob_messages {
+	struct rjob j;
+	struct read_item *items;	/* malloc, owned; fill before submit */
+	size_t item_count;
+	/* results of this slice */
+	struct read_piece *pieces;
+	size_t piece_count;
+	struct arena *arena;
+};
+struct rjob_messages *rjob_messages_new(struct env *env, struct session *s,
+    size_t item_count);
+
+/*
+ * Which of these rows match: for what the array alone cannot answer
+ * (search.h). The key tree is copied into the job.
+ */
+struct rjob_search {
+	struct rjob j;
+	struct search_key *key;		/* in arena */
+	struct search_row *rows;	/* malloc, owned */
+	size_t row_count;
+	/* results of this slice: UIDs, rising, all that matched so far new */
+	uint32_t *uids;
+	size_t uid_count;
+	size_t done_count;		/* rows looked at so far */
+	struct arena *arena;
+};
+struct rjob_search *rjob_search_new(struct env *env, struct session *s,
+    const struct search_key *key, size_t row_count);
+
+/*
+ * A consistent, checked copy of the whole store: made in the data folder
+ * (name removed at once), then handed out slice by slice.
+ */
+struct rjob_backup {
+	struct rjob j;
+	/* results */
+	uint64_t total, done;		/* bytes; total 0 while still copying */
+	struct span bytes;
+};
+struct rjob_backup *rjob_backup_new(struct env *env, struct session *s);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * A set of UIDs as sorted, disjoint, non-adjacent ranges.
+ */
+#ifndef STORE_UIDSET_H
+#define STORE_UIDSET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/base/buf.h"
+
+struct uidrange {
+	uint32_t lo, hi;	/* both inside; 1 <= lo <= hi */
+};
+
+/* Zero-initialised is empty. */
+struct uidset {
+	struct uidrange *v;
+	size_t n;
+	size_t cap;
+};
+
+void uidset_release(struct uidset *s);
+void uidset_clear(struct uidset *s);
+/* Adding in rising order is O(1); any order is legal. */
+void uidset_add(struct uidset *s, uint32_t lo, uint32_t hi);
+bool uidset_has(const struct uidset *s, uint32_t uid);
+uint64_t uidset_count(const struct uidset *s);
+void uidset_copy(struct uidset *to, const struct uidset *from);
+/* "1:3,7" ; nothing for the empty set. */
+void uidset_put(struct buf *out, const struct uidset *s);
+
+#endif

@@ -1,0 +1,148 @@
+/*
+ * Write requests on mail: one struct a kind, each embedding struct wreq.
+ *
+ * x_new returns an owned request with time, seed, home and actor filled in
+ * from session (which may be NULL with env given); the caller fills the rest
+ * and calls store_submit(store, &r->w). What a request points to it owns
+ * (malloc), and its free function frees it. Fields under "results" are set
+ * when it comes home with op.err 0.
+ */
+#ifndef STORE_WRITE_H
+#define STORE_WRITE_H
+
+#include "store/mailbox.h"
+#include "store/spool.h"
+#include "store/store.h"
+#include "store/uidset.h"
+
+enum wreq_kind {
+	WREQ_STAGE, WREQ_UNSTAGE, WREQ_DELIVER, WREQ_APPEND, WREQ_FLAGS,
+	WREQ_EXPUNGE, WREQ_COPY, WREQ_MAILBOX, WREQ_RECENT, WREQ_NOTE_LOGIN,
+	/* account.h */
+	WREQ_DOMAIN, WREQ_ACCOUNT, WREQ_DEVICE, WREQ_ALIAS, WREQ_CERT,
+	WREQ_PURGE, WREQ_KINDS
+};
+
+/* ---- delivery: one content, a copy for each recipient, all or none ---- */
+
+struct deliver_rcpt {
+	uint64_t account;
+	uint64_t mailbox;	/* 0: INBOX; a mailbox gone means INBOX too */
+	uint64_t flags;		/* system flags only */
+	char *prefix;		/* header lines added for this copy, with CRLFs */
+	size_t prefix_len;
+	/* results */
+	uint64_t mailbox_r;
+	uint32_t uid_r;
+	uint64_t body_r;
+};
+
+struct wreq_deliver {
+	struct wreq w;
+	struct spool *spool;		/* finished; taken */
+	struct deliver_rcpt *rcpts;
+	size_t rcpt_count;
+	int64_t internaldate_s;
+};
+struct wreq_deliver *wreq_deliver_new(struct env *env, struct session *s);
+
+/* ---- APPEND: one or several messages into one mailbox, all or none ---- */
+
+struct append_msg {
+	struct spool *spool;		/* finished; taken */
+	uint64_t flags;			/* system flags */
+	char **keywords;		/* names, owned */
+	size_t keyword_count;
+	int64_t internaldate_s;
+	/* results */
+	uint32_t uid_r;
+};
+
+struct wreq_append {
+	struct wreq w;
+	uint64_t mailbox;
+	struct append_msg *msgs;
+	size_t msg_count;
+	/* results */
+	uint32_t uidvalidity_r;
+};
+struct wreq_append *wreq_append_new(struct env *env, struct session *s);
+
+/* ---- flags ---- */
+
+enum flags_how { FLAGS_ADD, FLAGS_REMOVE, FLAGS_REPLACE };
+
+struct wreq_flags {
+	struct wreq w;
+	uint64_t mailbox;
+	struct uidset uids;		/* those that exist are changed */
+	enum flags_how how;
+	uint64_t flags;			/* system flags */
+	char **keywords;		/* names, owned; made where needed */
+	size_t keyword_count;
+	uint64_t unchanged_since;	/* UINT64_MAX: no condition */
+	/* results */
+	struct uidset modified_r;	/* left alone by the condition */
+	uint64_t modseq_r;		/* of this change */
+};
+struct wreq_flags *wreq_flags_new(struct env *env, struct session *s);
+
+/* ---- expunge ---- */
+
+struct wreq_expunge {
+	struct wreq w;
+	uint64_t mailbox;
+	bool all;			/* every UID; else those in uids */
+	struct uidset uids;
+	bool only_deleted;		/* only with \Deleted (IMAP); else POP3 */
+	/* results */
+	struct uidset expunged_r;
+	uint64_t modseq_r;
+};
+struct wreq_expunge *wreq_expunge_new(struct env *env, struct session *s);
+
+/* ---- COPY and MOVE: all or none ---- */
+
+struct wreq_copy {
+	struct wreq w;
+	uint64_t mailbox;
+	struct uidset uids;
+	uint64_t target;
+	bool move;
+	/* results: pairs in order, for COPYUID */
+	uint32_t uidvalidity_r;
+	struct uidset source_r;
+	struct uidset target_r;
+};
+struct wreq_copy *wreq_copy_new(struct env *env, struct session *s);
+
+/* ---- mailboxes by name ---- */
+
+enum mailbox_how {
+	MAILBOX_CREATE,		/* makes missing parents too; name, use */
+	MAILBOX_DELETE,		/* with children: becomes noselect */
+	MAILBOX_RENAME,		/* children come along; INBOX: moves its mail */
+	MAILBOX_SUBSCRIBE, MAILBOX_UNSUBSCRIBE,	/* any name */
+	MAILBOX_SET_USE		/* special use */
+};
+
+struct wreq_mailbox {
+	struct wreq w;
+	enum mailbox_how how;
+	char *name;			/* canonical */
+	char *new_name;			/* RENAME */
+	enum special_use use;
+	/* results */
+	uint64_t mailbox_r;
+};
+struct wreq_mailbox *wreq_mailbox_new(struct env *env, struct session *s);
+
+/* UIDs up to recent_uid have been shown as \Recent. Nobody waits. */
+struct wreq_recent {
+	struct wreq w;
+	uint64_t mailbox;
+	uint32_t recent_uid;
+};
+struct wreq_recent *wreq_recent_new(struct env *env);
+
+#endif
