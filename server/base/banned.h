@@ -12,13 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/time.h>
 #include <time.h>
 
 #ifndef KINGPOST_CLOCK_C
+/* glibc has it as a macro, which clang does not like to see poisoned. */
+#undef alloca
 #pragma GCC poison strcpy strcat sprintf vsprintf strncpy strncat strtok
 #pragma GCC poison atoi atol gets gmtime localtime ctime asctime
 #pragma GCC poison getaddrinfo gethostbyname alloca system popen
 #pragma GCC poison rand srand random_r
+#pragma GCC poison clock_gettime gettimeofday timespec_get
 /* time is a common word; only the call is banned. */
 #define time(x) time_is_banned_use_env_clock(x)
 #endif

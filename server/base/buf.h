@@ -42,7 +42,8 @@ void buf_addc(struct buf *b, char c);
 void buf_addu(struct buf *b, uint64_t n);	/* decimal */
 void buf_printf(struct buf *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
+void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
 
 /* Removes len bytes (at most all) from the front. Moves what stays. */
 void buf_consume(struct buf *b, size_t len);

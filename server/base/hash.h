@@ -19,9 +19,12 @@ uint64_t hash64(const struct hash_key *key, const void *p, size_t len);
 
 #define BLAKE2B_LEN 32	/* bytes of a BLAKE2b-256 */
 
-/* A BLAKE2b-256 in steps. Movable by memcpy. */
+/*
+ * A BLAKE2b-256 in steps. Movable by memcpy, and of ordinary alignment, so
+ * that structs which embed it may come from malloc. blake2b_final wipes it.
+ */
 struct blake2b {
-	_Alignas(64) unsigned char state[384];
+	uint64_t state[48];
 };
 void blake2b_init(struct blake2b *h);
 void blake2b_add(struct blake2b *h, const void *p, size_t len);

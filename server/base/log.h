@@ -27,7 +27,7 @@ struct log {
 	enum log_level level;		/* lines below are not made */
 	_Atomic int fd;			/* -1: nowhere */
 	atomic_size_t lost;		/* lines that could not be written */
-	/* A test's ear; called instead of writing, with the whole line. */
+	/* A test's ear; called instead of writing: the line without its LF. */
 	void (*sink)(struct log *, enum log_level, struct span line);
 };
 

@@ -1,0 +1,263 @@
+#include "server/base/utf8.h"
+
+#include <stdlib.h>
+
+#include <utf8proc.h>
+
+#include "server/base/err.h"
+#include "server/base/xalloc.h"
+
+/*
+ * Bringing combining marks in order is quadratic in their number, so what is
+ * normalised is capped; names are shorter by far.
+ */
+#define UTF8_NORMAL_MAX 4096
+#define UTF8_NAME_ROUNDS 4
+#define FOLD_MAX 8	/* scalar values that one folds to; 3 in Unicode 15 */
+
+bool
+utf8_is_ascii(struct span s)
+{
+	unsigned char any = 0;
+
+	for (size_t i = 0; i < s.len; i++)
+		any |= (unsigned char)s.p[i];
+	return any < 0x80;
+}
+
+/* Bytes that the lead byte announces: 1..4, 0 when it cannot lead. */
+static size_t
+lead_len(unsigned char c)
+{
+	if (c < 0x80)
+		return 1;
+	if (c < 0xc2)	/* a continuation, or overlong */
+		return 0;
+	if (c < 0xe0)
+		return 2;
+	if (c < 0xf0)
+		return 3;
+	return c < 0xf5 ? 4 : 0;
+}
+
+/* RFC 3629 section 3: legal for its length, and a scalar value at all. */
+static bool
+is_legal(uint32_t cp, size_t len)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+
+	return cp >= least[len] && cp <= 0x10ffff &&
+	    (cp < 0xd800 || cp > 0xdfff);
+}
+
+/* As utf8_decode, but 0 for what is not valid. */
+static size_t
+decode_valid(struct span s, uint32_t *cp)
+{
+	size_t len = s.len ? lead_len((unsigned char)s.p[0]) : 0;
+
+	if (len == 0 || len > s.len)
+		return 0;
+	*cp = (unsigned char)s.p[0];
+	if (len == 1)
+		return 1;
+	*cp &= 0x7fu >> len;
+	for (size_t i = 1; i < len; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if ((c & 0xc0) != 0x80)
+			return 0;
+		*cp = *cp << 6 | (c & 0x3f);
+	}
+	return is_legal(*cp, len) ? len : 0;
+}
+
+bool
+utf8_is_valid(struct span s)
+{
+	uint32_t cp;
+	size_t len;
+
+	for (; s.len; s = span_from(s, len))
+		if ((len = decode_valid(s, &cp)) == 0)
+			return false;
+	return true;
+}
+
+size_t
+utf8_decode(struct span s, uint32_t *cp)
+{
+	size_t len = decode_valid(s, cp);
+
+	if (len)
+		return len;
+	*cp = UTF8_REPLACEMENT;
+	return s.len ? 1 : 0;
+}
+
+void
+utf8_encode(struct buf *out, uint32_t cp)
+{
+	char c[4];
+
+	if (!is_legal(cp, 1))
+		cp = UTF8_REPLACEMENT;
+	if (cp < 0x80) {
+		buf_addc(out, (char)cp);
+	} else if (cp < 0x800) {
+		c[0] = (char)(0xc0 | cp >> 6);
+		c[1] = (char)(0x80 | (cp & 0x3f));
+		buf_add(out, c, 2);
+	} else if (cp < 0x10000) {
+		c[0] = (char)(0xe0 | cp >> 12);
+		c[1] = (char)(0x80 | (cp >> 6 & 0x3f));
+		c[2] = (char)(0x80 | (cp & 0x3f));
+		buf_add(out, c, 3);
+	} else {
+		c[0] = (char)(0xf0 | cp >> 18);
+		c[1] = (char)(0x80 | (cp >> 12 & 0x3f));
+		c[2] = (char)(0x80 | (cp >> 6 & 0x3f));
+		c[3] = (char)(0x80 | (cp & 0x3f));
+		buf_add(out, c, 4);
+	}
+}
+
+/* Appends the full case folding of cp, which has len bytes at p. */
+static void
+fold_add(struct buf *out, uint32_t cp, const char *p, size_t len)
+{
+	utf8proc_int32_t to[FOLD_MAX];
+	utf8proc_ssize_t n;
+	int last_class = 0;
+
+	n = utf8proc_decompose_char((utf8proc_int32_t)cp, to, FOLD_MAX,
+	    UTF8PROC_CASEFOLD, &last_class);
+	if (n < 0 || n > FOLD_MAX) {
+		buf_add(out, p, len);
+		return;
+	}
+	for (utf8proc_ssize_t i = 0; i < n; i++)
+		utf8_encode(out, (uint32_t)to[i]);
+}
+
+void
+utf8_fold(struct buf *out, struct span s)
+{
+	uint32_t cp;
+	size_t len;
+
+	buf_reserve(out, s.len);
+	for (; s.len; s = span_from(s, len)) {
+		len = decode_valid(s, &cp);
+		if (len == 1) {
+			buf_addc(out, (char)ascii_lower((unsigned char)*s.p));
+		} else if (len == 0) {
+			buf_addc(out, *s.p);
+			len = 1;
+		} else {
+			fold_add(out, cp, s.p, len);
+		}
+	}
+}
+
+/* Appends s, which is valid, after utf8proc's work on it. */
+static int
+map_add(struct buf *out, struct span s, utf8proc_option_t options)
+{
+	utf8proc_uint8_t *to = NULL;
+	utf8proc_ssize_t n;
+
+	if (s.len == 0)
+		return 0;
+	n = utf8proc_map((const utf8proc_uint8_t *)s.p,
+	    (utf8proc_ssize_t)s.len, &to, options);
+	if (n < 0)
+		return ERR_SYNTAX;
+	buf_add(out, to, (size_t)n);
+	free(to);
+	return 0;
+}
+
+int
+utf8_nfc(struct buf *out, struct span s)
+{
+	if (s.len > UTF8_NORMAL_MAX || !utf8_is_valid(s))
+		return ERR_SYNTAX;
+	return map_add(out, s, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+}
+
+/* RFC 8264 section 9: no controls, spaces, unassigned or private ones. */
+static bool
+is_name_char(uint32_t cp)
+{
+	switch (utf8proc_category((utf8proc_int32_t)cp)) {
+	case UTF8PROC_CATEGORY_CN:
+	case UTF8PROC_CATEGORY_CC:
+	case UTF8PROC_CATEGORY_CF:
+	case UTF8PROC_CATEGORY_CS:
+	case UTF8PROC_CATEGORY_CO:
+	case UTF8PROC_CATEGORY_ZS:
+	case UTF8PROC_CATEGORY_ZL:
+	case UTF8PROC_CATEGORY_ZP:
+		return false;
+	default:
+		return true;
+	}
+}
+
+static bool
+is_name(struct span s)
+{
+	uint32_t cp;
+	size_t len;
+
+	for (size_t i = 0; i < s.len; i += len) {
+		len = utf8_decode(span_from(s, i), &cp);
+		if (!is_name_char(cp))
+			return false;
+	}
+	return s.len > 0;
+}
+
+/*
+ * RFC 8265 section 3.3: folding may undo the composition and the reverse, so
+ * both are done until nothing changes, a few times at most (RFC 8264
+ * section 7).
+ */
+static int
+name_settle(struct buf *name)
+{
+	struct buf next = BUF_INIT;
+	int err = ERR_BADNAME;
+
+	for (int i = 0; i < UTF8_NAME_ROUNDS && err; i++) {
+		buf_clear(&next);
+		if (name->len > UTF8_NORMAL_MAX || map_add(&next,
+		    buf_span(name), UTF8PROC_STABLE | UTF8PROC_COMPOSE |
+		    UTF8PROC_CASEFOLD) < 0)
+			break;
+		if (span_eq(buf_span(name), buf_span(&next)))
+			err = 0;
+		buf_swap(name, &next);
+	}
+	buf_release(&next);
+	return err;
+}
+
+int
+utf8_prepare_name(struct buf *out, struct span s)
+{
+	struct buf name = BUF_INIT;
+	int err = ERR_BADNAME;
+
+	if (s.len > UTF8_NORMAL_MAX || !utf8_is_valid(s))
+		return ERR_BADNAME;
+	buf_addspan(&name, s);
+	if (is_name(s) && name_settle(&name) == 0 &&
+	    is_name(buf_span(&name))) {
+		buf_addspan(out, buf_span(&name));
+		err = 0;
+	}
+	buf_release(&name);
+	return err;
+}
