@@ -21,10 +21,13 @@ struct line {
 	char p[LOG_LINE_MAX];
 };
 
+/* Bytes left before the tail; 0 once a cut value has used of the tail. */
 static size_t
 line_room(const struct line *line)
 {
-	return LOG_LINE_MAX - LOG_TAIL - line->len;
+	size_t max = LOG_LINE_MAX - LOG_TAIL;
+
+	return line->len < max ? max - line->len : 0;
 }
 
 /* Adds what is ours: all of it or, when it does not fit, nothing. */
