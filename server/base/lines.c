@@ -44,7 +44,8 @@ lines_find(const char *p, size_t len, size_t max, int lenient,
 		 * The rest goes as lines_skip would have dropped it, had it
 		 * come later: where the input is split changes nothing.
 		 */
-		*used = max + lines_skip(p + max, len - max, &found);
+		*used = max - 1;
+		*used += lines_skip(p + *used, len - *used, &found);
 		return LINE_LONG;
 	}
 	line->len = (size_t)(lf - p);

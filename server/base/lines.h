@@ -22,11 +22,16 @@ enum line_result {
 /*
  * Finds the first line in the len bytes at p. With lenient a lone LF ends a
  * line too (what people type at a terminal); CR LF always does. max counts
- * bytes including the line end.
+ * bytes including the line end and is at least 1.
  *
  * LINE_LONG comes as soon as max bytes hold no line end; then *used is len if
- * there is still none, or reaches through the line end if there is one by now.
- * The caller keeps dropping input through the next line end (lines_skip).
+ * there is still none, or reaches through the line end if there is one by now:
+ * exactly then p[*used - 1] is LF. If not, the caller keeps dropping input
+ * through the next LF (lines_skip).
+ *
+ * LINE_BARE comes with the CR LF that ends the line, so that nothing after a
+ * bare CR or LF can be taken for a command. In a line over max, which is
+ * refused whatever it holds, any LF ends what is dropped.
  */
 enum line_result lines_find(const char *p, size_t len, size_t max,
     int lenient, struct span *line, size_t *used);

@@ -75,6 +75,10 @@ TEST(test_lines_long_ones_go_with_their_end)
 	check(SPAN("1234567890"), 0, LINE_LONG, NULL, 10);
 	check(SPAN("1234567890abc\r\nQUIT\r\n"), 0, LINE_LONG, NULL, 15);
 	check(SPAN("1234567890abc"), 0, LINE_LONG, NULL, 13);
+	check(SPAN("1234567890\r\nQ"), 0, LINE_LONG, NULL, 12);
+	check(SPAN("123456789\r\nQ"), 0, LINE_LONG, NULL, 11);
+	/* Ends in LF, so nothing is left to skip. */
+	check(SPAN("123456789\nQ\r\n"), 0, LINE_LONG, NULL, 10);
 }
 
 TEST(test_lines_skip_drops_through_the_lf)
