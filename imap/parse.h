@@ -1,0 +1,370 @@
+/*
+ * The grammar of IMAP commands: text to typed arguments.
+ *
+ * Pure functions over one complete command (framer.h). Each has the result
+ * PARSE_OK, having consumed what it names, or PARSE_BAD with p->why a static
+ * sentence for the person at the other end and p->c at the fault. Memory comes
+ * from the command's arena alone and is bounded by a small multiple of the
+ * text. Spans in the results point into the text or the arena and live as
+ * long as both.
+ *
+ * The functions of whole commands (imap_parse_login ...) start at the bytes
+ * after the verb, its space included, and accept only if nothing but spaces is
+ * left. They are the parse column of the verb table. Which ones a UID form
+ * shares is the table's business.
+ *
+ * RFC 3501 section 9, RFC 4466, and the RFCs named below.
+ */
+#ifndef IMAP_PARSE_H
+#define IMAP_PARSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/base/arena.h"
+#include "server/base/cursor.h"
+#include "server/base/span.h"
+#include "store/mailbox.h"
+#include "store/search.h"
+#include "store/write.h"
+
+struct framer_roles;
+
+struct imap_parser {
+	struct cursor c;
+	struct arena *arena;
+	const char *why;	/* PARSE_BAD: "expected a mailbox name" */
+	/*
+	 * PARSE_BAD: a response code to go with it, without brackets, or
+	 * NULL. Where it is set the reply is NO, not BAD ("BADCHARSET ...").
+	 */
+	const char *code;
+	bool utf8;		/* UTF8=ACCEPT is on (RFC 6855) */
+};
+
+void imap_parser_init(struct imap_parser *p, struct span text,
+    struct arena *arena);
+
+/* ---- words ---- */
+
+/* The beginning of a command: tag SP verb, or tag SP "UID" SP verb. */
+struct imap_start {
+	struct span tag;
+	struct span verb;	/* as written, without "UID" */
+	bool uid;
+};
+/* On PARSE_BAD start->tag is set if a tag was there, else empty. */
+enum parse imap_parse_start(struct imap_parser *p, struct imap_start *start);
+
+/* One space. */
+enum parse imap_parse_space(struct imap_parser *p);
+/* Nothing left but spaces. */
+enum parse imap_parse_end(struct imap_parser *p);
+
+enum parse imap_parse_atom(struct imap_parser *p, struct span *s);
+enum parse imap_parse_string(struct imap_parser *p, struct span *s);
+enum parse imap_parse_astring(struct imap_parser *p, struct span *s);
+/* *is_nil tells; then *s is empty. */
+enum parse imap_parse_nstring(struct imap_parser *p, struct span *s,
+    bool *is_nil);
+/* nz-number or number of 32 bits. */
+enum parse imap_parse_nz_number(struct imap_parser *p, uint32_t *n);
+enum parse imap_parse_number(struct imap_parser *p, uint32_t *n);
+
+#define SEQ_STAR 0u	/* not a legal nz-number, so free to mean "*" */
+
+/*
+ * A range with the low end first; "*" is always in hi ("*" alone is
+ * SEQ_STAR:SEQ_STAR). "5:*" may still turn out to be "3:5" once the largest
+ * number is known; imap_seqrange_resolve knows.
+ */
+struct seqrange {
+	uint32_t lo, hi;
+};
+struct seqset {
+	struct seqrange *v;
+	size_t n;
+};
+enum parse imap_parse_seqset(struct imap_parser *p, struct seqset *set);
+
+/*
+ * Both ends as numbers, lo <= hi, with "*" taken as max (the largest number
+ * in use, 0 if there is none). The result may reach beyond max.
+ */
+struct seqrange imap_seqrange_resolve(struct seqrange r, uint32_t max);
+
+/*
+ * A mailbox name as NFC UTF-8: decoded from modified UTF-7, or taken as it is
+ * when it has bytes over 0x7f or UTF8=ACCEPT is on. INBOX in any case, alone
+ * or as the first level, becomes "INBOX". May still be no legal name
+ * (mailbox_name_canonical says); may be empty.
+ */
+enum parse imap_parse_mailbox(struct imap_parser *p, struct span *name);
+
+/* Flags as asked for: system bits and keyword names, each once (any case). */
+struct imap_flags {
+	uint64_t bits;		/* enum flag */
+	struct span *keywords;	/* as written, each at most KEYWORD_NAME_MAX */
+	size_t keyword_count;
+};
+/* "(" [flag *(SP flag)] ")". \Recent is passed over: no client can set it. */
+enum parse imap_parse_flag_list(struct imap_parser *p, struct imap_flags *f);
+
+/* ---- the arguments of each command ---- */
+
+/* LOGIN */
+struct imap_login_args {
+	struct span user, password;
+};
+
+/* AUTHENTICATE (RFC 4959: "=" is an initial response of no bytes) */
+struct imap_authenticate_args {
+	struct span mechanism;
+	bool has_initial;
+	struct span initial;		/* base64, not decoded */
+};
+
+/* ID: NIL gives no pairs */
+struct imap_id_pair {
+	struct span name, value;
+	bool is_nil;
+};
+struct imap_id_args {
+	struct imap_id_pair *pairs;
+	size_t count;
+};
+
+/* ENABLE */
+struct imap_enable_args {
+	struct span *words;
+	size_t count;
+};
+
+/* SELECT EXAMINE CREATE DELETE SUBSCRIBE UNSUBSCRIBE */
+struct imap_mailbox_args {
+	struct span name;
+};
+
+/* RENAME */
+struct imap_rename_args {
+	struct span from, to;
+};
+
+/* STATUS, and RETURN (STATUS (...)) of LIST */
+enum imap_status_item {
+	STATUS_MESSAGES = 1 << 0,
+	STATUS_RECENT = 1 << 1,
+	STATUS_UIDNEXT = 1 << 2,
+	STATUS_UIDVALIDITY = 1 << 3,
+	STATUS_UNSEEN = 1 << 4,
+	STATUS_APPENDLIMIT = 1 << 5	/* RFC 7889 */
+};
+struct imap_status_args {
+	struct span name;
+	unsigned items;
+};
+
+/* LIST LSUB XLIST (RFC 3501, 5258, 5819, 6154) */
+enum imap_list_select {
+	LIST_SUBSCRIBED = 1 << 0,
+	LIST_REMOTE = 1 << 1,
+	LIST_RECURSIVEMATCH = 1 << 2,
+	LIST_SPECIAL_USE = 1 << 3
+};
+enum imap_list_return {
+	LIST_RETURN_SUBSCRIBED = 1 << 0,
+	LIST_RETURN_CHILDREN = 1 << 1,
+	LIST_RETURN_SPECIAL_USE = 1 << 2,
+	LIST_RETURN_STATUS = 1 << 3
+};
+struct imap_list_args {
+	bool extended;		/* has what only LIST-EXTENDED has */
+	/* LIST "" "" : asks for the delimiter only (never when extended) */
+	bool ask_delimiter;
+	unsigned select;	/* enum imap_list_select */
+	unsigned returns;	/* enum imap_list_return */
+	unsigned status_items;	/* with LIST_RETURN_STATUS */
+	struct span reference;	/* NFC UTF-8 */
+	/* reference and pattern joined, for list_match; empty ones left out */
+	struct span *patterns;
+	size_t pattern_count;
+};
+
+/* APPEND (RFC 3501, and RFC 3502 for more than one message) */
+struct imap_append_msg {
+	struct imap_flags flags;
+	bool has_date;
+	int64_t date_s;		/* seconds since 1970 */
+	unsigned number;	/* the framer's FRAME_MESSAGE number */
+	uint64_t size;		/* bytes */
+};
+struct imap_append_args {
+	struct span name;
+	struct imap_append_msg *msgs;
+	size_t msg_count;	/* at least one */
+};
+
+/* EXPUNGE takes none; UID EXPUNGE (RFC 4315) */
+struct imap_set_args {
+	struct seqset set;
+};
+
+/* COPY MOVE */
+struct imap_copy_args {
+	struct seqset set;
+	struct span name;
+};
+
+/* STORE */
+struct imap_store_args {
+	struct seqset set;
+	enum flags_how how;
+	bool silent;
+	struct imap_flags flags;
+};
+
+/* FETCH */
+enum imap_fetch_item {
+	FETCH_UID = 1 << 0,
+	FETCH_FLAGS = 1 << 1,
+	FETCH_INTERNALDATE = 1 << 2,
+	FETCH_SIZE = 1 << 3,		/* RFC822.SIZE */
+	FETCH_ENVELOPE = 1 << 4,
+	FETCH_BODY = 1 << 5,		/* without extension fields */
+	FETCH_BODYSTRUCTURE = 1 << 6
+};
+
+enum imap_section_what {
+	SECTION_ALL,		/* BODY[], BODY[1.2] */
+	SECTION_HEADER,
+	SECTION_FIELDS,		/* HEADER.FIELDS (names) */
+	SECTION_FIELDS_NOT,
+	SECTION_TEXT,
+	SECTION_MIME		/* only with a path */
+};
+struct imap_section {
+	uint32_t *path;		/* part numbers; none: the message */
+	size_t path_len;
+	enum imap_section_what what;
+	struct span *fields;	/* as written */
+	size_t field_count;
+};
+
+/* BODY[...], and RFC822, RFC822.HEADER, RFC822.TEXT as what they stand for */
+struct imap_fetch_body {
+	struct imap_section section;
+	bool peek;		/* does not set \Seen */
+	bool partial;
+	uint64_t off, len;	/* of the partial; len >= 1 */
+	/*
+	 * What the answer calls it, in the client's own spelling:
+	 * "BODY[HEADER.FIELDS (From To)]<0>", "RFC822.TEXT".
+	 */
+	struct span label;
+};
+struct imap_fetch_args {
+	struct seqset set;
+	unsigned items;		/* enum imap_fetch_item */
+	struct imap_fetch_body *bodies;	/* in the order asked */
+	size_t body_count;
+	bool sets_seen;		/* one of bodies is not a peek */
+};
+
+/* SEARCH (RFC 3501, RFC 4731) */
+enum imap_search_return {
+	SEARCH_RETURN_MIN = 1 << 0,
+	SEARCH_RETURN_MAX = 1 << 1,
+	SEARCH_RETURN_ALL = 1 << 2,
+	SEARCH_RETURN_COUNT = 1 << 3
+};
+
+/*
+ * What only a mailbox can tell. The nodes are in the tree already, as
+ * SEARCH_NONE, and become what imap_search_resolve finds out.
+ */
+enum imap_search_ref_kind { SEARCH_REF_SEQ, SEARCH_REF_UID,
+    SEARCH_REF_KEYWORD };
+struct imap_search_ref {
+	enum imap_search_ref_kind kind;
+	struct search_key *key;
+	struct seqset set;
+	struct span keyword;
+};
+struct imap_search_args {
+	bool esearch;		/* has RETURN: the answer is ESEARCH */
+	unsigned returns;	/* enum imap_search_return; "()" is ALL */
+	struct search_key *key;
+	struct imap_search_ref *refs;
+	size_t ref_count;
+};
+
+/* Embedded by whoever knows the mailbox (the session has its view). */
+struct imap_search_names {
+	/* Adds the UIDs that the set means to *out (empty, to be filled). */
+	void (*set)(struct imap_search_names *, const struct seqset *set,
+	    bool uid, struct uidset *out);
+	/* The bit of the keyword, or -1: no message can have it. */
+	int (*keyword)(struct imap_search_names *, struct span name);
+};
+/* Completes args->key; uidsets move into the arena. */
+void imap_search_resolve(struct imap_search_args *args, struct arena *a,
+    struct imap_search_names *names);
+
+/* Of one command at a time. */
+union imap_args {
+	struct imap_login_args login;
+	struct imap_authenticate_args authenticate;
+	struct imap_id_args id;
+	struct imap_enable_args enable;
+	struct imap_mailbox_args mailbox;
+	struct imap_rename_args rename;
+	struct imap_status_args status;
+	struct imap_list_args list;
+	struct imap_append_args append;
+	struct imap_set_args set;
+	struct imap_copy_args copy;
+	struct imap_store_args store;
+	struct imap_fetch_args fetch;
+	struct imap_search_args search;
+};
+
+/* ---- whole commands: the parse column ---- */
+
+enum parse imap_parse_none(struct imap_parser *p, union imap_args *a);
+enum parse imap_parse_login(struct imap_parser *p, union imap_args *a);
+enum parse imap_parse_authenticate(struct imap_parser *p,
+    union imap_args *a);
+enum parse imap_parse_id(struct imap_parser *p, union imap_args *a);
+enum parse imap_parse_enable(struct imap_parser *p, union imap_args *a);
+enum parse imap_parse_mailbox_only(struct imap_parser *p,
+    union imap_args *a);			/* CREATE, DELETE, ... */
+enum parse imap_parse_rename(struct imap_parser *p, union imap_args *a);
+enum parse imap_parse_status(struct imap_parser *p, union imap_args *a);
+enum parse imap_parse_list(struct imap_parser *p, union imap_args *a);
+enum parse imap_parse_lsub(struct imap_parser *p, union imap_args *a);
+enum parse imap_parse_append(struct imap_parser *p, union imap_args *a);
+enum parse imap_parse_uid_expunge(struct imap_parser *p,
+    union imap_args *a);
+enum parse imap_parse_copy(struct imap_parser *p, union imap_args *a);
+enum parse imap_parse_store(struct imap_parser *p, union imap_args *a);
+enum parse imap_parse_fetch(struct imap_parser *p, union imap_args *a);
+enum parse imap_parse_search(struct imap_parser *p, union imap_args *a);
+
+/* STATUS's "(" items ")", for LIST too. */
+enum parse imap_parse_status_items(struct imap_parser *p, unsigned *items);
+
+/* ---- for the framer ---- */
+
+/* Which literals are messages: those of APPEND, by its own grammar. */
+extern const struct framer_roles imap_literal_roles;
+
+/*
+ * The mailbox and the message that FRAME_MESSAGE is about: parses the text of
+ * that event. Fills a->append with msgs so far, the announced one last (its
+ * size and number are those of the event). For checks before the client is
+ * told to go on.
+ */
+enum parse imap_parse_append_so_far(struct imap_parser *p, struct span text,
+    union imap_args *a);
+
+#endif
