@@ -20,7 +20,10 @@
 #undef alloca
 #pragma GCC poison strcpy strcat sprintf vsprintf strncpy strncat strtok
 #pragma GCC poison atoi atol gets gmtime localtime ctime asctime
-#pragma GCC poison getaddrinfo gethostbyname alloca system popen
+#pragma GCC poison gethostbyname alloca system popen
+#ifndef KINGPOST_USES_UV	/* uv.h names a kind of request so */
+#pragma GCC poison getaddrinfo
+#endif
 #pragma GCC poison rand srand random_r
 #pragma GCC poison clock_gettime gettimeofday timespec_get
 /* time is a common word; only the call is banned. */

@@ -2,8 +2,8 @@
  * Certificates: immutable, counted sets, chosen by server name.
  *
  * A set is built, then never changed: a reload builds another one, and
- * connections keep the one they began with by reference. After certset_seal
- * handshakes may read it on any thread.
+ * connections keep the one they began with by reference. Once shared,
+ * handshakes read it on any thread.
  */
 #ifndef SERVER_NET_CERTS_H
 #define SERVER_NET_CERTS_H
@@ -30,7 +30,7 @@ struct certset *certset_new(struct random *random);
  * Adds a chain, leaf first, with its key, both PEM; copies. The names it
  * serves are the DNS names of subjectAltName, or else the common name, with
  * "*" as a whole first label. name is for messages and logs. The first one
- * added is the default. Only before certset_seal.
+ * added is the default. Only while nobody else has the set.
  *
  * Returns 0, or ERR_CONFIG with a sentence in *why: not PEM, the key does not
  * belong to the certificate, too weak, over a cap. An expired one is taken.

@@ -21,7 +21,7 @@
 
 #include "server/base/env.h"
 #include "server/base/session.h"
-#include "server/net/limits.h"
+#include "server/net/conn_limits.h"
 #include "server/net/loop.h"
 #include "server/net/tls.h"
 

@@ -15,7 +15,7 @@
 
 #include "server/base/buf.h"
 #include "server/net/conn.h"
-#include "server/net/limits.h"
+#include "server/net/conn_limits.h"
 #include "server/net/loop.h"
 
 #define LISTENER_BACKLOG 512

@@ -68,11 +68,11 @@ enum tls_result {
 /* Goes on as far as the cipher bytes fed so far allow. */
 enum tls_result tls_handshake(struct tls *t);
 
-/* Hands in bytes from the network; copies. */
-void tls_feed(struct tls *t, const char *p, size_t len);
-
-/* Bytes fed and not used up. */
-size_t tls_fed(const struct tls *t);
+/*
+ * Where bytes from the network are appended; used up by the calls above and
+ * below. What is in it is what is left.
+ */
+struct buf *tls_cipher_in(struct tls *t);
 
 /* Whether a whole record is there: a handshake step is worth its hop. */
 bool tls_has_record(const struct tls *t);

@@ -7,8 +7,8 @@
  *
  * Thread: the loop's.
  */
-#ifndef SERVER_NET_LIMITS_H
-#define SERVER_NET_LIMITS_H
+#ifndef SERVER_NET_CONN_LIMITS_H
+#define SERVER_NET_CONN_LIMITS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,0 +1,45 @@
+/*
+ * What the files of server/net know of each other and nobody else does.
+ */
+#ifndef SERVER_NET_NET_PRIV_H
+#define SERVER_NET_NET_PRIV_H
+
+#include <uv.h>
+
+#include "server/base/buf.h"
+#include "server/net/loop.h"
+
+/* A lent buffer that has grown over this is not kept. */
+#define LEND_MAX (1024u * 1024)
+
+struct loop {
+	uv_loop_t uv;
+	uv_async_t wake;	/* the home queue has something */
+	uv_prepare_t prepare;	/* runs the tasks, before each wait */
+	uv_idle_t idle;		/* active: do not wait, there are tasks */
+	struct post home;
+	struct list soon, later;
+	struct clock *clock;
+	struct stats *stats;
+	/*
+	 * Memory lent to the connection whose turn it is, so that an idle one
+	 * has none and a busy one does not allocate.
+	 */
+	struct buf lend_in, lend_out;
+	/* Where cipher bytes are read to; CONN_CIPHER_READ bytes. */
+	char *scratch;
+};
+
+#define LOOP_SCRATCH (64u * 1024)
+
+/* Around everything that the loop calls. Returns and takes microseconds. */
+int64_t loop_turn_begin(struct loop *l);
+void loop_turn_end(struct loop *l, int64_t start_us);
+
+/* Gives an empty b without memory what *lend has. */
+void lend_take(struct buf *lend, struct buf *b);
+
+/* Takes it back; what b still holds is copied to memory of its size. */
+void lend_return(struct buf *lend, struct buf *b);
+
+#endif
