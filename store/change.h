@@ -4,7 +4,9 @@
  * The writer builds one for each commit and posts it to every loop before the
  * commit's completions. A flag change is recorded as it was asked (UIDs, bits
  * to set and clear, the highest modseq allowed) and an expunge as UIDs; array
- * and database apply the same rule to the same old state.
+ * and database apply the same rule to the same old state. A message that is
+ * not there is passed over; one whose flags the change would leave as they
+ * are keeps its modseq too, every other takes the change's modseq.
  */
 #ifndef STORE_CHANGE_H
 #define STORE_CHANGE_H
@@ -42,7 +44,7 @@ struct change {
 	uint64_t modseq;
 	uint64_t origin;	/* view id that asked, 0: nobody's own news */
 	struct msgrow row;
-	struct uidset uids;	/* memory belongs to the set */
+	struct uidset uids;	/* uidset_add; released with its set */
 	uint64_t set, clear;	/* new = (old & ~clear) | set */
 	uint64_t max_modseq;	/* rows above are left alone; UINT64_MAX: none */
 	uint32_t uidnext;	/* counters */
