@@ -49,8 +49,8 @@ struct passwd_params {
  * (OpaqueString): valid UTF-8, other spaces become U+0020, NFC, no control
  * characters, not empty, at most PASSWD_MAX bytes. The whole FreeformClass is
  * not checked: a code point that Unicode does not assign yet is let through.
- * Appends to out, whose old bytes are wiped if it has to grow. Returns 0 or
- * ERR_SYNTAX, with out unchanged.
+ * Replaces what is in out, which is the caller's to wipe. Returns 0, or
+ * ERR_SYNTAX with out empty.
  */
 int passwd_prepare(struct buf *out, struct span password);
 
