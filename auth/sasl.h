@@ -41,7 +41,13 @@ enum sasl_step {
 	SASL_CONTINUE,	/* send out (may be empty), await sasl_message() */
 	SASL_PASSWORD,	/* user and password are set: check them; the end */
 	SASL_ACCOUNT,	/* user is set: look it up, then sasl_account() */
-	SASL_OK,	/* proven by account->creds[cred]; the end */
+	/*
+	 * Proven by account->creds[cred]. If out is not empty it is data that
+	 * goes with success (RFC 4422 section 5): where the protocol has no
+	 * place for it, send it as a challenge, which an empty response must
+	 * follow. The end.
+	 */
+	SASL_OK,
 	SASL_WRONG,	/* not proven; the end */
 	SASL_BAD	/* not what the mechanism's grammar allows; the end */
 };
