@@ -83,9 +83,9 @@ struct msgrow {
 int mailbox_name_check(struct span name);
 
 /*
- * The name as it is stored, into out (MAILBOX_NAME_MAX + 1 bytes): "inbox" as
- * first or only level becomes "INBOX"; a trailing '/' is dropped. Returns 0
- * or mailbox_name_check's error.
+ * The name as it is stored, into out (MAILBOX_NAME_MAX + 1 bytes): brought
+ * into NFC; "inbox" as first or only level becomes "INBOX"; a trailing '/' is
+ * dropped. Returns 0 or mailbox_name_check's error.
  */
 int mailbox_name_canonical(struct span name, char *out);
 

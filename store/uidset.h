@@ -25,6 +25,8 @@ void uidset_release(struct uidset *s);
 void uidset_clear(struct uidset *s);
 /* Adding in rising order is O(1); any order is legal. */
 void uidset_add(struct uidset *s, uint32_t lo, uint32_t hi);
+/* Adds all of from; linear in both. */
+void uidset_merge(struct uidset *to, const struct uidset *from);
 bool uidset_has(const struct uidset *s, uint32_t uid);
 uint64_t uidset_count(const struct uidset *s);
 void uidset_copy(struct uidset *to, const struct uidset *from);

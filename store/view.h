@@ -30,7 +30,7 @@ struct view {
 	uint64_t told_expunge_modseq;
 	uint32_t told_keywords;		/* how many keyword names were told */
 	struct uidset recent;		/* UIDs that are \Recent here */
-	size_t sync_state[4];		/* view.c's, between steps of a sync */
+	struct view_state *state;	/* view.c's own: ghosts, half a sync */
 };
 
 /*
@@ -81,7 +81,7 @@ int view_find_keyword(const struct view *v, struct span name);
  * Syncing, one piece of news at a time, so that a session can stop when its
  * output is full and go on later. Expunges first (unless held back), then new
  * keywords, flags, then EXISTS and RECENT. NEWS_END: told everything there is
- * (that was allowed). Changes with wreq.origin == view.id are not news.
+ * (that was allowed). Flag changes with wreq.origin == view.id are no news.
  */
 enum news_kind {
 	NEWS_END,

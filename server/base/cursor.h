@@ -23,8 +23,7 @@ struct cursor {
 static inline struct cursor
 cursor_of_span(struct span s)
 {
-	/* An empty span may be NULL, which no arithmetic is defined for. */
-	return (struct cursor){ s.p, s.len ? s.p + s.len : s.p };
+	return (struct cursor){ s.p, s.p + s.len };
 }
 
 static inline struct cursor

@@ -1,0 +1,386 @@
+#include "store/array_priv.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/base/err.h"
+#include "server/base/xalloc.h"
+
+#define ROW_SIZE sizeof(struct msgrow)
+
+/*
+ * Charges up to want bytes for something that has to grow now: a change that
+ * is committed cannot be refused. Over the budget it goes uncharged, and the
+ * next array that somebody wants to open is refused instead.
+ */
+static void
+charge_softly(struct budget *b, size_t *charged, size_t want)
+{
+	if (want < *charged) {
+		budget_give(b, *charged - want);
+		*charged = want;
+	} else if (want > *charged &&
+	    budget_take(b, want - *charged) == 0) {
+		*charged = want;
+	}
+}
+
+/* ---- what a load brings ---- */
+
+void
+array_data_release(struct array_data *d, struct budget *budget)
+{
+	for (unsigned i = 0; i < d->keyword_count; i++)
+		free(d->keywords[i]);
+	free(d->keywords);
+	free(d->rows);
+	budget_give(budget, d->charged);
+	*d = (struct array_data){ 0 };
+}
+
+int
+array_data_reserve(struct array_data *d, size_t n, struct budget *budget)
+{
+	int err;
+
+	if (n <= d->cap)
+		return 0;
+	if ((err = budget_take(budget, (n - d->cap) * ROW_SIZE)) < 0)
+		return err;
+	d->charged += (n - d->cap) * ROW_SIZE;
+	d->rows = xreallocarray(d->rows, n, ROW_SIZE);
+	d->cap = n;
+	return 0;
+}
+
+void
+array_data_keyword(struct array_data *d, unsigned i, const char *name)
+{
+	if (i >= KEYWORDS_MAX)
+		return;
+	if (i >= d->keyword_count) {
+		d->keywords = xreallocarray(d->keywords, i + 1,
+		    sizeof *d->keywords);
+		while (d->keyword_count <= i)
+			d->keywords[d->keyword_count++] = NULL;
+	}
+	free(d->keywords[i]);
+	d->keywords[i] = xstrdup(name);
+}
+
+/* ---- the array ---- */
+
+void
+array_init(struct mailarray *a, struct hub *hub, uint64_t mailbox)
+{
+	*a = (struct mailarray){ .hub = hub, .mailbox = mailbox,
+	    .state = ARRAY_LOADING };
+	list_init(&a->node);
+	list_init(&a->views);
+}
+
+void
+array_release(struct mailarray *a, struct budget *budget)
+{
+	array_trim(a, a->graves_end, UINT64_MAX, budget);
+	array_data_release(&a->d, budget);
+	for (size_t i = 0; i < a->backlog_n; i++)
+		changeset_unref(a->backlog[i]);
+	free(a->backlog);
+	list_remove(&a->node);
+}
+
+size_t
+array_memory(const struct mailarray *a)
+{
+	return sizeof *a + a->d.cap * ROW_SIZE;
+}
+
+size_t
+array_seek(const struct mailarray *a, uint32_t uid)
+{
+	const struct msgrow *rows = a->d.rows;
+	size_t lo = 0, hi = a->d.n;
+
+	/* Mailboxes that only grow have no holes: the place is known. */
+	if (hi > 0 && uid > rows[hi - 1].uid)
+		return hi;
+	if (hi > 0 && uid >= rows[0].uid && uid - rows[0].uid < hi &&
+	    rows[uid - rows[0].uid].uid == uid)
+		return uid - rows[0].uid;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (rows[mid].uid < uid)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static void
+note_unseen(struct mailarray *a, const struct msgrow *row)
+{
+	if (!(row->flags & FLAG_SEEN) && row->uid < a->d.unseen_uid)
+		a->d.unseen_uid = row->uid;
+}
+
+size_t
+array_first_unseen(struct mailarray *a)
+{
+	size_t i = array_seek(a, a->d.unseen_uid);
+
+	while (i < a->d.n && (a->d.rows[i].flags & FLAG_SEEN))
+		i++;
+	a->d.unseen_uid = i < a->d.n ? a->d.rows[i].uid : UINT32_MAX;
+	return i;
+}
+
+static void
+apply_arrival(struct mailarray *a, const struct change *c,
+    struct budget *budget)
+{
+	struct array_data *d = &a->d;
+
+	/* UIDs only rise within a mailbox. */
+	assert(d->n == 0 || c->row.uid > d->rows[d->n - 1].uid);
+	if (d->n == d->cap) {
+		d->cap = d->cap + d->cap / 4 + 16;
+		d->rows = xreallocarray(d->rows, d->cap, ROW_SIZE);
+		charge_softly(budget, &d->charged, d->cap * ROW_SIZE);
+	}
+	d->rows[d->n++] = c->row;
+	d->uidnext = MAX(d->uidnext, c->row.uid + 1);
+	note_unseen(a, &c->row);
+}
+
+/* ---- flags and the ring ---- */
+
+static size_t
+ring_slot(const struct mailarray *a, size_t i)
+{
+	return (a->ring_head + i) & (a->ring_cap - 1);
+}
+
+const struct flag_record *
+array_flag_record(const struct mailarray *a, size_t i)
+{
+	return &a->ring[ring_slot(a, a->ring_n - 1 - i)];
+}
+
+static void
+ring_drop_oldest(struct mailarray *a)
+{
+	struct flag_record *r = &a->ring[a->ring_head];
+
+	a->ring_floor = r->modseq;
+	a->ring_ranges -= r->uids.n;
+	uidset_release(&r->uids);
+	a->ring_head = ring_slot(a, 1);
+	a->ring_n--;
+}
+
+static void
+ring_grow(struct mailarray *a)
+{
+	size_t cap = a->ring_cap ? a->ring_cap * 2 : 4;
+	struct flag_record *ring = xcalloc(cap, sizeof *ring);
+
+	for (size_t i = 0; i < a->ring_n; i++)
+		ring[i] = a->ring[ring_slot(a, i)];
+	free(a->ring);
+	a->ring = ring;
+	a->ring_cap = cap;
+	a->ring_head = 0;
+}
+
+/* Takes the set. */
+static void
+ring_add(struct mailarray *a, const struct change *c, struct uidset uids)
+{
+	while (a->ring_n == ARRAY_RING || (a->ring_n > 0 &&
+	    a->ring_ranges + uids.n > ARRAY_RING_RANGES))
+		ring_drop_oldest(a);
+	if (a->ring_n == a->ring_cap)
+		ring_grow(a);
+	a->ring[ring_slot(a, a->ring_n++)] = (struct flag_record){
+	    .modseq = c->modseq, .origin = c->origin, .uids = uids };
+	a->ring_ranges += uids.n;
+}
+
+/*
+ * The same rule as the database's: rows above max_modseq and rows that have
+ * the flags already are left alone. What really changed goes into the ring.
+ */
+static void
+apply_flags(struct mailarray *a, const struct change *c)
+{
+	bool watched = !list_is_empty(&a->views);
+	struct uidset hit = { 0 };
+
+	for (size_t r = 0; r < c->uids.n; r++) {
+		const struct uidrange *range = &c->uids.v[r];
+
+		for (size_t i = array_seek(a, range->lo); i < a->d.n &&
+		    a->d.rows[i].uid <= range->hi; i++) {
+			struct msgrow *row = &a->d.rows[i];
+			uint64_t flags = change_apply_flags(c, row->flags);
+
+			if (row->modseq > c->max_modseq ||
+			    flags == row->flags)
+				continue;
+			row->flags = flags;
+			row->modseq = c->modseq;
+			note_unseen(a, row);
+			if (watched)
+				uidset_add(&hit, row->uid, row->uid);
+		}
+	}
+	if (hit.n == 0)
+		return;
+	ring_add(a, c, hit);
+	a->flags_modseq = c->modseq;
+}
+
+/* ---- expunges and the graveyard ---- */
+
+const struct grave *
+array_grave(const struct mailarray *a, uint64_t number)
+{
+	assert(number >= a->graves_first && number < a->graves_end);
+	return &a->graves[a->grave_head + (number - a->graves_first)];
+}
+
+static void
+bury(struct mailarray *a, const struct msgrow *row, uint64_t modseq,
+    struct budget *budget)
+{
+	size_t n = (size_t)(a->graves_end - a->graves_first);
+
+	if (a->grave_head + n == a->grave_cap) {
+		if (a->grave_head > n) {
+			memmove(a->graves, a->graves + a->grave_head,
+			    n * sizeof *a->graves);
+		} else {
+			struct grave *old = a->graves;
+
+			a->grave_cap = n * 2 + 8;
+			a->graves = xcalloc(a->grave_cap, sizeof *a->graves);
+			if (n)
+				memcpy(a->graves, old + a->grave_head,
+				    n * sizeof *a->graves);
+			free(old);
+			charge_softly(budget, &a->graves_charged,
+			    a->grave_cap * sizeof *a->graves);
+		}
+		a->grave_head = 0;
+	}
+	a->graves[a->grave_head + n] = (struct grave){ *row, modseq };
+	a->graves_end++;
+}
+
+static void
+rows_shrink(struct mailarray *a, struct budget *budget)
+{
+	struct array_data *d = &a->d;
+
+	if (d->n >= d->cap / 4)
+		return;
+	d->cap = d->n + d->n / 4 + 1;
+	d->rows = xreallocarray(d->rows, d->cap, ROW_SIZE);
+	charge_softly(budget, &d->charged,
+	    MIN(d->charged, d->cap * ROW_SIZE));
+}
+
+/* One pass over the rows from the first that goes, whatever the UIDs. */
+static void
+apply_expunge(struct mailarray *a, const struct change *c,
+    struct budget *budget)
+{
+	bool watched = !list_is_empty(&a->views);
+	struct msgrow *rows = a->d.rows;
+	size_t from, to, r = 0;
+
+	if (c->uids.n == 0)
+		return;
+	from = to = array_seek(a, c->uids.v[0].lo);
+	for (; from < a->d.n; from++) {
+		while (r < c->uids.n && c->uids.v[r].hi < rows[from].uid)
+			r++;
+		if (r == c->uids.n)
+			break;
+		if (rows[from].uid < c->uids.v[r].lo)
+			rows[to++] = rows[from];
+		else if (watched)
+			bury(a, &rows[from], c->modseq, budget);
+	}
+	if (to == from)
+		return;
+	memmove(rows + to, rows + from, (a->d.n - from) * ROW_SIZE);
+	a->d.n -= from - to;
+	a->gen++;
+	rows_shrink(a, budget);
+}
+
+/* ---- all changes ---- */
+
+void
+array_apply(struct mailarray *a, const struct change *c,
+    struct budget *budget)
+{
+	switch (c->kind) {
+	case CHANGE_ARRIVAL:
+		apply_arrival(a, c, budget);
+		break;
+	case CHANGE_FLAGS:
+		apply_flags(a, c);
+		break;
+	case CHANGE_EXPUNGE:
+		apply_expunge(a, c, budget);
+		break;
+	case CHANGE_KEYWORD:
+		array_data_keyword(&a->d, c->bit - KEYWORD_FIRST, c->name);
+		break;
+	case CHANGE_COUNTERS:
+		a->d.uidnext = MAX(a->d.uidnext, c->uidnext);
+		break;
+	case CHANGE_MAILBOX_DELETED:
+		a->gone = true;
+		break;
+	case CHANGE_MAILBOX_CREATED:
+	case CHANGE_MAILBOX_RENAMED:
+	case CHANGE_MAILBOX_META:
+	case CHANGE_SUBSCRIPTION:
+	case CHANGE_ACCOUNT:
+	case CHANGE_DIRECTORY:
+		break;
+	}
+	a->d.modseq = MAX(a->d.modseq, c->modseq);
+}
+
+void
+array_trim(struct mailarray *a, uint64_t grave, uint64_t modseq,
+    struct budget *budget)
+{
+	while (a->ring_n > 0 && a->ring[a->ring_head].modseq <= modseq)
+		ring_drop_oldest(a);
+	if (a->ring_n == 0) {
+		free(a->ring);
+		a->ring = NULL;
+		a->ring_cap = a->ring_head = 0;
+	}
+	if (grave <= a->graves_first)
+		return;
+	assert(grave <= a->graves_end);
+	a->grave_head += (size_t)(grave - a->graves_first);
+	a->graves_first = grave;
+	if (a->graves_first == a->graves_end) {
+		free(a->graves);
+		a->graves = NULL;
+		a->grave_cap = a->grave_head = 0;
+		budget_give(budget, a->graves_charged);
+		a->graves_charged = 0;
+	}
+}

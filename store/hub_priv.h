@@ -1,0 +1,63 @@
+/*
+ * The hub's inside, for view.c, the loader and tests.
+ */
+#ifndef STORE_HUB_PRIV_H
+#define STORE_HUB_PRIV_H
+
+#include "server/base/hash.h"
+#include "store/array_priv.h"
+#include "store/hub.h"
+
+struct view;
+
+struct hub {
+	struct env *env;
+	struct idmap arrays;		/* by mailbox id */
+	struct idmap accounts;		/* struct hub_account by id */
+	struct list idle;		/* arrays without views, oldest first */
+	size_t idle_bytes;
+	uint64_t next_view;		/* ids of views, for wreq.origin */
+	struct session **due;		/* to be told of the current set */
+	size_t due_n, due_cap;
+	/* How to reach the store; tests put their own. */
+	void (*load)(struct hub *, struct mailarray *);
+	void (*claim)(struct hub *, uint64_t mailbox, uint32_t recent_uid);
+};
+
+/* Who watches an account. Kept until the hub goes. */
+struct hub_account {
+	struct list watches;
+};
+
+/* hub_new without the store: load and claim are the caller's to set. */
+struct hub *hub_new_bare(struct env *env);
+void hub_free_bare(struct hub *hub);
+
+/* The session goes: it is not told of the set that is being told now. */
+void hub_forget(struct hub *hub, const struct session *s);
+
+/*
+ * The array of a mailbox, open or loading; starts the load. A deleted
+ * mailbox: NULL.
+ */
+struct mailarray *hub_array(struct hub *hub, uint64_t mailbox);
+
+/* Call after a view has left or joined the array's views. */
+void hub_array_used(struct mailarray *a);
+
+/*
+ * A load has come home: takes over d when err is 0, applies what was
+ * committed meanwhile and tells the views that wait. Retries once when the
+ * budget was short and idle arrays could be dropped.
+ */
+void hub_array_loaded(struct mailarray *a, struct array_data *d, int err);
+
+/* A change set has come to this loop; borrowed. */
+void hub_apply(struct hub *hub, struct changeset *cs);
+
+/* view.c: the load that a view waits for has ended. */
+void view_loaded(struct view *v, int err);
+/* view.c: forgets what all views of the array have been told. */
+void views_trim(struct mailarray *a);
+
+#endif
