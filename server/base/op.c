@@ -50,6 +50,15 @@ op_free(struct op *op)
 }
 
 void
+op_adopt(struct op *op, struct session *owner)
+{
+	list_remove(&op->by_owner);
+	op->owner = owner;
+	op->err = 0;
+	list_add_tail(&owner->ops_out, &op->by_owner);
+}
+
+void
 op_disown(struct op *op)
 {
 	list_remove(&op->by_owner);

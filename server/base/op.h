@@ -45,6 +45,12 @@ void op_complete(struct op *op, int err);
 /* Frees a request through its own function; NULL is legal. */
 void op_free(struct op *op);
 
+/*
+ * Ties an op that came home to a session again, before it is submitted once
+ * more (the next slice of a read job, a request that was kept).
+ */
+void op_adopt(struct op *op, struct session *owner);
+
 /* Unties the op from its session: when it comes home it is just freed. */
 void op_disown(struct op *op);
 
