@@ -14,7 +14,7 @@ static const struct {
 static size_t
 err_index(int err)
 {
-	return (size_t)(err - (ERR_NONE_ + 1));
+	return (size_t)((long)err - (ERR_NONE_ + 1));
 }
 
 const char *
