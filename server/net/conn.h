@@ -27,7 +27,7 @@
 
 #define CONN_INPUT_MAX (64u * 1024)	/* unconsumed; then reading stops */
 #define CONN_STALL_MS 60000	/* output that does not move: closed */
-#define CONN_HANDSHAKE_MS 30000	/* TLS handshake, from its first byte */
+#define CONN_HANDSHAKE_MS 30000	/* for a TLS handshake */
 #define CONN_LINGER_MS 2000	/* waiting for the peer's end after ours */
 
 enum service_tls {
@@ -64,6 +64,9 @@ struct service {
 	 * Local connections are free of all limits and not in the total.
 	 */
 	bool (*admit)(const struct service *, const struct conn_cred *);
+	/* 0: CONN_STALL_MS, CONN_HANDSHAKE_MS */
+	int64_t stall_ms;
+	int64_t handshake_ms;
 };
 
 /*
@@ -82,11 +85,13 @@ void conn_start(struct loop *loop, struct env *env, struct service *service,
 
 /*
  * Tells every session why it is to say goodbye (session_ops.stop) and lets
- * each end by itself; connections without a session are closed.
+ * each end by itself; connections without a session are closed. Happens
+ * before the loop waits again, not during the call; limits->empty is called
+ * when the last one has gone.
  */
 void conns_stop(struct conn_limits *limits, enum stop_reason reason);
 
-/* Closes every connection now, whatever is unsent. */
+/* The same, but closes every one, whatever is unsent. */
 void conns_close(struct conn_limits *limits);
 
 #endif

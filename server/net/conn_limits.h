@@ -40,11 +40,14 @@ struct conn_limits {
 	struct conn_limits_settings set;	/* may be replaced at a reload */
 	struct env *env;
 	struct list conns;	/* of struct conn, by_limits */
-	unsigned count;		/* of these */
+	unsigned count;		/* of these, without local ones */
 	struct idmap addrs;	/* hash of the key -> struct limit_addr */
 	struct list idle;	/* limit_addr without connections, oldest first */
 	struct idmap accounts;	/* account -> struct limit_account */
-	/* Called on the loop when the last connection is gone; may be NULL. */
+	/*
+	 * Called on the loop when conns becomes empty, local connections
+	 * included; may be NULL.
+	 */
 	void (*empty)(struct conn_limits *);
 };
 

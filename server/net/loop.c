@@ -43,8 +43,11 @@ loop_turn_end(struct loop *l, int64_t start_us)
 void
 lend_take(struct buf *lend, struct buf *b)
 {
-	if (b->cap == 0)
-		buf_swap(lend, b);
+	if (lend->cap <= b->cap || b->len > LEND_COPY_MAX)
+		return;
+	buf_add(lend, b->p, b->len);
+	buf_release(b);
+	buf_swap(lend, b);
 }
 
 void
@@ -133,9 +136,10 @@ loop_new(struct clock *clock, struct stats *stats)
 
 	l->clock = clock;
 	l->stats = stats;
-	l->scratch = xmalloc(LOOP_SCRATCH);
 	buf_init(&l->lend_in);
 	buf_init(&l->lend_out);
+	buf_init(&l->lend_cipher_in);
+	buf_init(&l->lend_cipher_out);
 	list_init(&l->soon);
 	list_init(&l->later);
 	must(uv_loop_init(&l->uv));
@@ -188,7 +192,8 @@ loop_free(struct loop *l)
 	post_release(&l->home);
 	buf_release(&l->lend_in);
 	buf_release(&l->lend_out);
-	free(l->scratch);
+	buf_release(&l->lend_cipher_in);
+	buf_release(&l->lend_cipher_out);
 	free(l);
 }
 

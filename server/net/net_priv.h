@@ -11,6 +11,8 @@
 
 /* A lent buffer that has grown over this is not kept. */
 #define LEND_MAX (1024u * 1024)
+/* Nor is more than this moved into one. */
+#define LEND_COPY_MAX 4096u
 
 struct loop {
 	uv_loop_t uv;
@@ -25,18 +27,15 @@ struct loop {
 	 * Memory lent to the connection whose turn it is, so that an idle one
 	 * has none and a busy one does not allocate.
 	 */
-	struct buf lend_in, lend_out;
-	/* Where cipher bytes are read to; CONN_CIPHER_READ bytes. */
-	char *scratch;
+	struct buf lend_in, lend_out;		/* a session's bytes */
+	struct buf lend_cipher_in, lend_cipher_out;
 };
-
-#define LOOP_SCRATCH (64u * 1024)
 
 /* Around everything that the loop calls. Returns and takes microseconds. */
 int64_t loop_turn_begin(struct loop *l);
 void loop_turn_end(struct loop *l, int64_t start_us);
 
-/* Gives an empty b without memory what *lend has. */
+/* Gives b the memory that *lend has, if that is more; b's bytes move. */
 void lend_take(struct buf *lend, struct buf *b);
 
 /* Takes it back; what b still holds is copied to memory of its size. */

@@ -25,6 +25,7 @@ struct tls {
 	struct tls_config *cfg;
 	struct buf in, out;		/* cipher bytes */
 	size_t in_used;			/* of in, taken by the library */
+	size_t record_left;		/* of the record it is taking */
 	size_t cert;			/* index of the one shown */
 	bool is_full;			/* a certificate was sent */
 	bool is_done;
@@ -49,15 +50,39 @@ bio_send(void *arg, const unsigned char *p, size_t len)
 	return (int)len;	/* at most a record */
 }
 
+/*
+ * Bytes that may be handed to the library: whole records only, so that it
+ * never holds a part of one and tls_has_record can look at the first header.
+ * What is no record at all is let through, for the library to refuse.
+ */
+static size_t
+whole_record(const struct tls *t)
+{
+	const unsigned char *p = (unsigned char *)t->in.p + t->in_used;
+	size_t len = t->in.len - t->in_used, need;
+
+	if (t->record_left)
+		return t->record_left;
+	if (len > 0 && (p[0] < 20 || p[0] > 24 || (len > 1 && p[1] != 3)))
+		return len;
+	if (len < RECORD_HEADER)
+		return 0;
+	need = RECORD_HEADER + ((size_t)p[3] << 8 | p[4]);
+	if (need > TLS_RECORD_MAX)
+		return len;
+	return len >= need ? need : 0;
+}
+
 static int
 bio_recv(void *arg, unsigned char *p, size_t len)
 {
 	struct tls *t = arg;
-	size_t n = MIN(t->in.len - t->in_used, len);
+	size_t whole = whole_record(t), n = MIN(whole, len);
 
 	if (n == 0)
 		return MBEDTLS_ERR_SSL_WANT_READ;
 	memcpy(p, t->in.p + t->in_used, n);
+	t->record_left = whole - n;
 	t->in_used += n;
 	if (t->in_used == t->in.len) {
 		buf_truncate(&t->in, 0);
@@ -175,16 +200,7 @@ tls_cipher_in(struct tls *t)
 bool
 tls_has_record(const struct tls *t)
 {
-	const unsigned char *p = (unsigned char *)t->in.p + t->in_used;
-	size_t len = t->in.len - t->in_used;
-
-	/* The library may have the header or a part of the rest already. */
-	if (mbedtls_ssl_check_pending(&t->ssl))
-		return true;
-	if (len < RECORD_HEADER)
-		return false;
-	return len >= RECORD_HEADER + ((size_t)p[3] << 8 | p[4]) ||
-	    len >= TLS_RECORD_MAX;
+	return whole_record(t) > 0 || mbedtls_ssl_check_pending(&t->ssl);
 }
 
 int
@@ -213,9 +229,7 @@ tls_read(struct tls *t, char *p, size_t len)
 bool
 tls_has_plain(const struct tls *t)
 {
-	return t->in.len > t->in_used ||
-	    mbedtls_ssl_get_bytes_avail(&t->ssl) > 0 ||
-	    mbedtls_ssl_check_pending(&t->ssl);
+	return tls_has_record(t) || mbedtls_ssl_get_bytes_avail(&t->ssl) > 0;
 }
 
 int

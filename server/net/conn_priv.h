@@ -1,0 +1,100 @@
+/*
+ * The inside of a connection: conn.c has its life, conn_io.c its bytes.
+ */
+#ifndef SERVER_NET_CONN_PRIV_H
+#define SERVER_NET_CONN_PRIV_H
+
+#include <sys/socket.h>
+
+#include "server/base/addr.h"
+#include "server/net/conn.h"
+#include "server/net/net_priv.h"
+
+enum conn_state {
+	CONN_HANDSHAKE,	/* parked until TLS is made */
+	CONN_OPEN,	/* the session has its say */
+	CONN_FLUSH,	/* the session has gone, its output has not */
+	CONN_LINGER,	/* we have ended; the peer has not */
+	CONN_CLOSED	/* the handles are being closed */
+};
+
+struct handshake;
+
+struct conn {
+	struct list by_limits;
+	struct session_driver driver;	/* session->driver points here */
+	struct loop *loop;
+	struct env *env;
+	struct service *service;
+	struct conn_limits *limits;
+	struct limit_hold hold;
+	enum conn_state state;
+	int fd;
+	uv_poll_t poll;
+	uv_timer_t timer;
+	int poll_events;		/* asked for now */
+	unsigned handles;		/* not closed yet */
+	struct session *session;	/* NULL before OPEN and after */
+	struct tls *tls;		/* not ours while handshake is out */
+	struct handshake *handshake;	/* the step that a worker makes */
+	struct buf in;			/* plain bytes, from in_used on */
+	struct buf out;			/* plain bytes unsent */
+	size_t in_used;
+	struct loop_task ready;		/* something happened to the session */
+	struct loop_task turn;		/* go on after the others */
+	uint64_t account;		/* as counted */
+	int64_t stall_ms;		/* output must move until; 0: no wait */
+	int64_t phase_ms;		/* handshake or lingering ends */
+	int64_t retry_ms;		/* submit the handshake step again */
+	int64_t timer_ms;		/* when the timer fires; 0: stopped */
+	enum stop_reason stop_reason;
+	bool must_stop;
+	bool must_close;
+	bool can_read;		/* the poll says so, not read since */
+	bool is_muted;		/* readable, but nobody wants it */
+	bool is_blocked;	/* the socket takes no more for now */
+	bool is_stuck;		/* the session needs more than in has */
+	bool has_eof;		/* the peer has ended */
+	bool is_turn;		/* turn() may be called */
+	bool has_failed;	/* the socket or TLS is no use any more */
+};
+
+/* Unconsumed input. */
+static inline struct span
+conn_input(const struct conn *c)
+{
+	return span_make(c->in.p + c->in_used, c->in.len - c->in_used);
+}
+
+/* Bytes that have not left yet, plain or encrypted. */
+size_t conn_unsent(const struct conn *c);
+
+/*
+ * Receives once and, with TLS, leaves what came to conn_decrypt. Sets has_eof
+ * or has_failed.
+ */
+void conn_receive(struct conn *c);
+
+/* Fills in from the cipher bytes at hand, up to CONN_INPUT_MAX. */
+void conn_decrypt(struct conn *c);
+
+/*
+ * Sends what the socket takes. A share of the rest is left for a later turn
+ * where encrypting takes long. Sets is_blocked, stall_ms, has_failed.
+ */
+void conn_send(struct conn *c);
+
+/* Memory for this turn, and back. */
+void conn_borrow(struct conn *c);
+void conn_return(struct conn *c);
+
+/*
+ * The numeric address of an IPv4 or IPv6 socket address; false for others.
+ */
+bool net_addr_of(const struct sockaddr_storage *ss, struct addr *a,
+    uint16_t *port);
+
+/* Fills the addresses of *peer. Returns 0, or ERR_IO if it has gone. */
+int conn_fill_peer(const struct conn *c, struct peer *peer);
+
+#endif
