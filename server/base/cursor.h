@@ -23,7 +23,8 @@ struct cursor {
 static inline struct cursor
 cursor_of_span(struct span s)
 {
-	return (struct cursor){ s.p, s.p + s.len };
+	/* An empty span may be NULL, which no arithmetic is defined for. */
+	return (struct cursor){ s.p, s.len ? s.p + s.len : s.p };
 }
 
 static inline struct cursor

@@ -75,6 +75,8 @@ span_iis(struct span a, const char *s)
 static inline struct span
 span_from(struct span s, size_t offset)
 {
+	if (s.len == 0)
+		return s;	/* NULL may be, which has no arithmetic */
 	if (offset >= s.len)
 		return (struct span){ s.p + s.len, 0 };
 	return (struct span){ s.p + offset, s.len - offset };
