@@ -1,0 +1,129 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/uidset.h"
+#include "tests/check.h"
+
+#define SPACE 200	/* UIDs that the random tests use: 1..SPACE */
+
+struct model {
+	bool in[SPACE + 2];
+};
+
+static uint32_t
+pick(uint32_t *state, uint32_t below)
+{
+	*state = *state * 1664525u + 1013904223u;
+	return (*state >> 8) % below;
+}
+
+/* Sorted, disjoint, not even touching; and just what the model holds. */
+static void
+check_same(const struct uidset *s, const struct model *m)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		CHECK(s->v[i].lo >= 1 && s->v[i].lo <= s->v[i].hi);
+		if (i > 0)
+			CHECK(s->v[i].lo > s->v[i - 1].hi + 1);
+	}
+	for (uint32_t uid = 1; uid <= SPACE; uid++) {
+		CHECK_EQ(uidset_has(s, uid), m->in[uid]);
+		count += m->in[uid];
+	}
+	CHECK_EQ(uidset_count(s), count);
+}
+
+static void
+add_random(struct uidset *s, struct model *m, uint32_t *state)
+{
+	uint32_t lo = 1 + pick(state, SPACE);
+	uint32_t hi = lo + pick(state, 6);
+
+	hi = MIN(hi, SPACE);
+	uidset_add(s, lo, hi);
+	for (uint32_t uid = lo; uid <= hi; uid++)
+		m->in[uid] = true;
+}
+
+TEST(uidset_keeps_ranges_apart_in_any_order)
+{
+	for (uint32_t seed = 1; seed <= 60; seed++) {
+		struct uidset s = { 0 };
+		struct model m = { { false } };
+		uint32_t state = seed;
+
+		for (int i = 0; i < 60; i++) {
+			add_random(&s, &m, &state);
+			check_same(&s, &m);
+		}
+		uidset_release(&s);
+	}
+}
+
+TEST(uidset_merge_is_adding_all)
+{
+	for (uint32_t seed = 1; seed <= 200; seed++) {
+		struct uidset a = { 0 }, b = { 0 };
+		struct model ma = { { false } }, mb = { { false } };
+		uint32_t state = seed;
+
+		for (uint32_t i = pick(&state, 30); i > 0; i--)
+			add_random(&a, &ma, &state);
+		for (uint32_t i = pick(&state, 30); i > 0; i--)
+			add_random(&b, &mb, &state);
+		uidset_merge(&a, &b);
+		check_same(&b, &mb);
+		for (uint32_t uid = 1; uid <= SPACE; uid++)
+			ma.in[uid] |= mb.in[uid];
+		check_same(&a, &ma);
+		uidset_release(&a);
+		uidset_release(&b);
+	}
+}
+
+TEST(uidset_takes_the_highest_uid)
+{
+	struct uidset s = { 0 };
+
+	uidset_add(&s, UINT32_MAX, UINT32_MAX);
+	uidset_add(&s, 1, 1);
+	CHECK_EQ(s.n, 2);
+	uidset_add(&s, 2, UINT32_MAX - 1);
+	CHECK_EQ(s.n, 1);
+	CHECK_EQ(uidset_count(&s), UINT32_MAX);
+	uidset_release(&s);
+}
+
+TEST(uidset_put_writes_ranges)
+{
+	struct uidset s = { 0 }, copy = { 0 };
+	struct buf out = BUF_INIT;
+
+	uidset_put(&out, &s);
+	CHECK_STR(out.p, "");
+	uidset_add(&s, 7, 7);
+	uidset_add(&s, 1, 3);
+	uidset_copy(&copy, &s);
+	uidset_clear(&s);
+	CHECK(!uidset_has(&s, 7));
+	uidset_put(&out, &copy);
+	CHECK_STR(out.p, "1:3,7");
+	buf_release(&out);
+	uidset_release(&s);
+	uidset_release(&copy);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(uidset_keeps_ranges_apart_in_any_order),
+		cmocka_unit_test(uidset_merge_is_adding_all),
+		cmocka_unit_test(uidset_takes_the_highest_uid),
+		cmocka_unit_test(uidset_put_writes_ranges),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
