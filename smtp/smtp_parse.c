@@ -1,0 +1,397 @@
+#include "smtp/smtp_parse.h"
+
+#include "server/base/addr.h"
+#include "server/base/codec.h"
+#include "server/base/utf8.h"
+
+/* An esmtp-param (RFC 5321 section 4.1.2). */
+struct param {
+	struct span keyword;
+	struct span value;
+	bool has_value;
+};
+
+static bool
+is_alnum(unsigned char c)
+{
+	return (c >= '0' && c <= '9') ||
+	    (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
+}
+
+/* atext of RFC 5321 section 4.1.2, dots, and RFC 6531's UTF-8. */
+static bool
+is_dot_string(unsigned char c)
+{
+	return is_alnum(c) || c > 0x7f || (c && strchr("!#$%&'*+-/=?^_`{|}~.",
+	    c) != NULL);
+}
+
+static bool
+is_domain(unsigned char c)
+{
+	/* Deviation from RFC 5321 section 4.1.2: "_", which hosts do use. */
+	return is_alnum(c) || c == '-' || c == '.' || c == '_' || c > 0x7f;
+}
+
+/* dcontent of RFC 5321 section 4.1.3, the brackets left out. */
+static bool
+is_literal(unsigned char c)
+{
+	return c > ' ' && c < 0x7f && (c < '[' || c > ']');
+}
+
+static bool
+is_route(unsigned char c)
+{
+	return is_domain(c) || c == '@' || c == ',';
+}
+
+static bool
+is_visible(unsigned char c)
+{
+	return c > ' ' && c != 0x7f;
+}
+
+static void
+skip_spaces(struct cursor *c)
+{
+	while (cursor_skip(c, ' ') || cursor_skip(c, '\t'))
+		;
+}
+
+/* Quoted-string (RFC 5321 section 4.1.2): unquoted into the arena. */
+static enum parse
+parse_quoted(struct cursor *c, struct arena *a, struct span *local)
+{
+	char *out = arena_alloc(a, cursor_left(c) + 1);
+	size_t n = 0;
+	int ch;
+
+	while ((ch = cursor_next(c)) != '"') {
+		if (ch == '\\')
+			ch = cursor_next(c);
+		if (ch < ' ' || ch == 0x7f)	/* the end of input too */
+			return PARSE_BAD;
+		out[n++] = (char)ch;
+	}
+	*local = span_make(out, n);
+	return PARSE_OK;
+}
+
+static enum parse
+parse_local(struct cursor *c, struct arena *a, struct span *local)
+{
+	if (cursor_skip(c, '"')) {
+		if (parse_quoted(c, a, local) == PARSE_BAD)
+			return PARSE_BAD;
+	} else {
+		/*
+		 * Deviation from RFC 5321 section 4.1.2: dots may stand at an
+		 * end or in a row, as in addresses that people do have.
+		 */
+		*local = cursor_while(c, is_dot_string);
+	}
+	return local->len <= SMTP_LOCAL_MAX && utf8_is_valid(*local) ?
+	    PARSE_OK : PARSE_BAD;
+}
+
+/* address-literal: "[192.0.2.1]" or "[IPv6:2001:db8::1]", with brackets. */
+static enum parse
+parse_literal(struct cursor *c, struct span *domain)
+{
+	const char *start = c->p;
+	struct cursor inside;
+	struct span text;
+	struct addr addr;
+
+	cursor_skip(c, '[');
+	text = cursor_while(c, is_literal);
+	if (!cursor_skip(c, ']'))
+		return PARSE_BAD;
+	inside = cursor_of_span(text);
+	if (cursor_skip_word(&inside, "IPv6:") != (span_chr(text, ':') != NULL))
+		return PARSE_BAD;
+	if (addr_parse(&addr, span_make(inside.p, cursor_left(&inside))) < 0)
+		return PARSE_BAD;
+	*domain = span_make(start, (size_t)(c->p - start));
+	return PARSE_OK;
+}
+
+static enum parse
+parse_domain(struct cursor *c, struct span *domain)
+{
+	if (cursor_peek(c) == '[')
+		return parse_literal(c, domain);
+	*domain = cursor_while(c, is_domain);
+	if (domain->len && domain->p[domain->len - 1] == '.')
+		domain->len--;
+	if (domain->len == 0 || domain->len > SMTP_DOMAIN_MAX ||
+	    *domain->p == '.' || !utf8_is_valid(*domain))
+		return PARSE_BAD;
+	for (size_t i = 1; i < domain->len; i++)
+		if (domain->p[i] == '.' && domain->p[i - 1] == '.')
+			return PARSE_BAD;
+	return PARSE_OK;
+}
+
+/* Writes the address, its local part quoted if it is no dot-string. */
+static struct span
+make_text(struct arena *a, const struct smtp_path *path)
+{
+	struct span local = path->local;
+	char *out = arena_alloc(a, 2 * local.len + path->domain.len + 4);
+	bool quoted = local.len == 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < local.len; i++)
+		quoted = quoted || !is_dot_string((unsigned char)local.p[i]);
+	if (quoted)
+		out[n++] = '"';
+	for (size_t i = 0; i < local.len; i++) {
+		if (local.p[i] == '"' || local.p[i] == '\\')
+			out[n++] = '\\';
+		out[n++] = local.p[i];
+	}
+	if (quoted)
+		out[n++] = '"';
+	if (path->domain.len) {
+		out[n++] = '@';
+		memcpy(out + n, path->domain.p, path->domain.len);
+		n += path->domain.len;
+	}
+	return span_make(out, n);
+}
+
+/* Mailbox of RFC 5321 section 4.1.2, or a bare "postmaster". */
+static enum parse
+parse_mailbox(struct cursor *c, struct arena *a, struct smtp_path *path)
+{
+	bool quoted = cursor_peek(c) == '"';
+
+	if (parse_local(c, a, &path->local) == PARSE_BAD)
+		return PARSE_BAD;
+	if (!cursor_skip(c, '@')) {
+		path->kind = PATH_POSTMASTER;
+		path->domain = SPAN("");
+		if (!span_iis(path->local, "postmaster"))
+			return PARSE_BAD;
+	} else {
+		if (path->local.len == 0 && !quoted)
+			return PARSE_BAD;
+		path->is_literal = cursor_peek(c) == '[';
+		if (parse_domain(c, &path->domain) == PARSE_BAD)
+			return PARSE_BAD;
+	}
+	path->local = arena_span(a, path->local);
+	path->domain = arena_span(a, path->domain);
+	path->text = make_text(a, path);
+	path->has_utf8 = !utf8_is_ascii(path->text);
+	return PARSE_OK;
+}
+
+/* A-d-l (RFC 5321 section 4.1.2): "@a,@b:" is accepted and ignored. */
+static enum parse
+skip_route(struct cursor *c)
+{
+	if (cursor_peek(c) != '@')
+		return PARSE_OK;
+	(void)cursor_while(c, is_route);
+	return cursor_skip(c, ':') ? PARSE_OK : PARSE_BAD;
+}
+
+enum parse
+smtp_parse_path(struct cursor *c, const struct smtp_grammar *g,
+    struct smtp_path *path)
+{
+	bool has_brackets = cursor_skip(c, '<');
+
+	*path = (struct smtp_path){ .kind = PATH_ADDRESS };
+	if (!has_brackets && !g->is_lenient)
+		return PARSE_BAD;
+	if (has_brackets && cursor_skip(c, '>')) {
+		path->kind = PATH_NULL;
+		return PARSE_OK;
+	}
+	if (has_brackets && skip_route(c) == PARSE_BAD)
+		return PARSE_BAD;
+	if (parse_mailbox(c, g->arena, path) == PARSE_BAD)
+		return PARSE_BAD;
+	return !has_brackets || cursor_skip(c, '>') ? PARSE_OK : PARSE_BAD;
+}
+
+/* "FROM:" or "TO:", and the path behind it. */
+static enum parse
+parse_word_path(struct cursor *c, const char *word,
+    const struct smtp_grammar *g, struct smtp_path *path)
+{
+	if (!cursor_skip_word(c, word))
+		return PARSE_BAD;
+	if (g->is_lenient)
+		skip_spaces(c);
+	if (!cursor_skip(c, ':'))
+		return PARSE_BAD;
+	if (g->is_lenient)
+		skip_spaces(c);
+	return smtp_parse_path(c, g, path);
+}
+
+/*
+ * The next parameter. False, with nothing taken, at the end or at what is
+ * none; the caller tells the two apart by what is left.
+ */
+static bool
+next_param(struct cursor *c, struct param *p)
+{
+	const char *start = c->p;
+	struct cursor word;
+
+	skip_spaces(c);
+	if (c->p == start || cursor_at_end(c))
+		return false;
+	word = cursor_of_span(cursor_while(c, is_visible));
+	p->keyword = cursor_until(&word, '=');
+	p->has_value = cursor_skip(&word, '=');
+	p->value = span_make(word.p, cursor_left(&word));
+	if (p->keyword.len && (p->value.len || !p->has_value))
+		return true;
+	c->p = start;
+	return false;
+}
+
+/* RFC 1870 section 4: up to 20 digits; what is beyond counting is too big. */
+static enum smtp_reply_id
+take_size(struct smtp_args *args, const struct param *p)
+{
+	struct cursor c = cursor_of_span(p->value);
+
+	if (args->has_size || !p->has_value || p->value.len > 20)
+		return R_BAD_PARAM;
+	for (size_t i = 0; i < p->value.len; i++)
+		if (p->value.p[i] < '0' || p->value.p[i] > '9')
+			return R_BAD_PARAM;
+	args->has_size = true;
+	if (!cursor_number(&c, UINT64_MAX, &args->size))
+		args->size = UINT64_MAX;
+	return R_NONE;
+}
+
+static enum smtp_reply_id
+take_mail_param(const struct smtp_grammar *g, struct smtp_args *args,
+    const struct param *p)
+{
+	if (span_iis(p->keyword, "SIZE"))
+		return take_size(args, p);
+	if (span_iis(p->keyword, "BODY")) {
+		/* RFC 6152 section 3; BINARYMIME is not announced */
+		args->is_8bit = span_iis(p->value, "8BITMIME");
+		return args->is_8bit || span_iis(p->value, "7BIT") ?
+		    R_NONE : R_BAD_PARAM;
+	}
+	if (span_iis(p->keyword, "SMTPUTF8")) {
+		args->is_utf8 = true;
+		return p->has_value ? R_BAD_PARAM : R_NONE;
+	}
+	/* RFC 4954 section 5: known where AUTH is; nobody here needs it */
+	if (span_iis(p->keyword, "AUTH") && g->is_lenient)
+		return p->has_value ? R_NONE : R_BAD_PARAM;
+	return R_UNKNOWN_PARAM;
+}
+
+enum smtp_reply_id
+smtp_parse_mail(struct cursor *c, const struct smtp_grammar *g,
+    struct smtp_args *args)
+{
+	enum smtp_reply_id bad;
+	struct param p;
+
+	if (parse_word_path(c, "FROM", g, &args->path) == PARSE_BAD ||
+	    args->path.kind == PATH_POSTMASTER)
+		return R_BAD_SENDER;
+	for (int n = 0; next_param(c, &p); n++) {
+		if (n == SMTP_PARAMS_MAX)
+			return R_BAD_ARGUMENTS;
+		if ((bad = take_mail_param(g, args, &p)) != R_NONE)
+			return bad;
+	}
+	if (!cursor_at_end(c))
+		return R_BAD_SENDER;
+	/* RFC 6531 section 3.4; programs that submit forget it */
+	if (args->path.has_utf8 && !args->is_utf8 && !g->is_lenient)
+		return R_NOT_ASCII;
+	args->is_utf8 = args->is_utf8 || args->path.has_utf8;
+	return R_NONE;
+}
+
+enum smtp_reply_id
+smtp_parse_rcpt(struct cursor *c, const struct smtp_grammar *g,
+    struct smtp_args *args)
+{
+	struct param p;
+
+	if (parse_word_path(c, "TO", g, &args->path) == PARSE_BAD ||
+	    args->path.kind == PATH_NULL)
+		return R_BAD_RCPT;
+	if (next_param(c, &p))
+		return R_UNKNOWN_PARAM;
+	return cursor_at_end(c) ? R_NONE : R_BAD_RCPT;
+}
+
+enum smtp_reply_id
+smtp_parse_none(struct cursor *c, const struct smtp_grammar *g,
+    struct smtp_args *args)
+{
+	(void)g;
+	(void)args;
+	return cursor_at_end(c) ? R_NONE : R_NO_ARGUMENTS;
+}
+
+enum smtp_reply_id
+smtp_parse_text(struct cursor *c, const struct smtp_grammar *g,
+    struct smtp_args *args)
+{
+	(void)g;
+	args->word = span_make(c->p, cursor_left(c));
+	c->p = c->end;
+	return R_NONE;
+}
+
+enum smtp_reply_id
+smtp_parse_hello(struct cursor *c, const struct smtp_grammar *g,
+    struct smtp_args *args)
+{
+	(void)g;
+	args->word = cursor_while(c, is_visible);
+	if (args->word.len == 0 || args->word.len > SMTP_HELLO_MAX)
+		return R_BAD_HELLO;
+	/* Some tell their window's title as well. What is said is harmless. */
+	c->p = c->end;
+	return R_NONE;
+}
+
+enum smtp_reply_id
+smtp_parse_auth(struct cursor *c, const struct smtp_grammar *g,
+    struct smtp_args *args)
+{
+	(void)g;
+	args->word = cursor_while(c, is_visible);
+	skip_spaces(c);
+	args->initial = cursor_while(c, is_visible);
+	args->has_initial = args->initial.len > 0;
+	return args->word.len && cursor_at_end(c) ? R_NONE : R_BAD_ARGUMENTS;
+}
+
+enum smtp_reply_id
+smtp_parse_bdat(struct cursor *c, const struct smtp_grammar *g,
+    struct smtp_args *args)
+{
+	(void)g;
+	/* RFC 3030 section 2: chunk-size, and LAST for the last */
+	if (!cursor_number(c, INT64_MAX, &args->chunk_len))
+		return R_BAD_ARGUMENTS;
+	if (cursor_at_end(c))
+		return R_NONE;
+	args->is_last = cursor_skip(c, ' ');
+	skip_spaces(c);
+	args->is_last = args->is_last && cursor_skip_word(c, "LAST");
+	return args->is_last && cursor_at_end(c) ? R_NONE : R_BAD_ARGUMENTS;
+}
