@@ -1,7 +1,6 @@
 #include "smtp/smtp_parse.h"
 
 #include "server/base/addr.h"
-#include "server/base/codec.h"
 #include "server/base/utf8.h"
 
 /* An esmtp-param (RFC 5321 section 4.1.2). */
