@@ -1,0 +1,116 @@
+/*
+ * THE ADMIN COMMAND TABLE: what `kingpost` can be asked, and its help.
+ */
+#include "server/admin.h"
+
+#define PASSWORD_HELP \
+	"The password is asked for without echo, or read with\n" \
+	"--password-stdin, or made and shown once with --generate.\n"
+
+const struct admin_command admin_commands[] = {
+	{ "alias add", "ADDRESS TARGET...", 2, ADMIN_ARGS_MAX, NEEDS_NOTHING,
+	    admin_alias_add, admin_alias_done,
+	    "deliver mail for an address to one or several others",
+	    "A target is an account or another alias of this server. The\n"
+	    "address @example.org is the catch-all of its domain. Adding to\n"
+	    "an alias that exists gives it more targets.\n\n"
+	    "  kingpost alias add info@example.org alice@example.org\n"
+	    "  kingpost alias add team@example.org alice@example.org "
+	    "bob@example.org\n"
+	    "  kingpost alias add @example.org alice@example.org\n" },
+	{ "alias del", "ADDRESS [TARGET...]", 1, ADMIN_ARGS_MAX,
+	    NEEDS_NOTHING, admin_alias_del, admin_alias_done,
+	    "delete an alias, or take targets away from it",
+	    "  kingpost alias del info@example.org\n"
+	    "  kingpost alias del team@example.org bob@example.org\n" },
+	{ "alias list", "", 0, 0, NEEDS_NOTHING,
+	    admin_alias_list, admin_alias_list_done,
+	    "show all aliases", "  kingpost alias list\n" },
+	{ "alias refuse", "ADDRESS [REASON]", 1, 2, NEEDS_NOTHING,
+	    admin_alias_refuse, admin_alias_done,
+	    "refuse one address although there is a catch-all",
+	    "Senders are told the reason. `kingpost alias del ADDRESS` takes\n"
+	    "it back.\n\n"
+	    "  kingpost alias refuse shop@example.org "
+	    "\"This address is closed\"\n" },
+	{ "backup", "FILE", 0, 0, NEEDS_TARGET_FILE,
+	    admin_backup, admin_backup_done,
+	    "write a consistent, checked copy of all mail to a file",
+	    "The server goes on serving meanwhile. FILE must not exist; it is\n"
+	    "written under another name first, so that a file with this name\n"
+	    "is always whole. To restore, stop the server and put the copy in\n"
+	    "the place of mail.db in the data folder.\n\n"
+	    "  kingpost backup /backup/mail-monday.db\n" },
+	{ "cert load", "CHAIN KEY", 0, 0, NEEDS_PEM_FILES,
+	    admin_cert_load, admin_cert_load_done,
+	    "use another certificate at once",
+	    "Both are PEM files, read by this command with the rights of its\n"
+	    "caller. The certificate is kept in the store and used for the\n"
+	    "names it was made for.\n\n"
+	    "  kingpost cert load fullchain.pem privkey.pem\n" },
+	{ "device add", "ACCOUNT NAME", 2, 2, NEEDS_NOTHING,
+	    admin_device_add, admin_device_add_done,
+	    "make a password for one device or program",
+	    "It is generated and shown once. A device that is lost is shut\n"
+	    "out with `device del`, and nothing else changes.\n\n"
+	    "  kingpost device add alice@example.org phone\n" },
+	{ "device del", "ACCOUNT NAME", 2, 2, NEEDS_NOTHING,
+	    admin_device_del, admin_device_del_done,
+	    "shut one device out",
+	    "  kingpost device del alice@example.org phone\n" },
+	{ "device list", "ACCOUNT", 1, 1, NEEDS_NOTHING,
+	    admin_device_list, admin_device_list_done,
+	    "show an account's device passwords and their last use",
+	    "  kingpost device list alice@example.org\n" },
+	{ "domain add", "DOMAIN", 1, 1, NEEDS_NOTHING,
+	    admin_domain_add, admin_domain_done,
+	    "take mail for another domain",
+	    "  kingpost domain add example.org\n" },
+	{ "domain del", "DOMAIN", 1, 1, NEEDS_NOTHING,
+	    admin_domain_del, admin_domain_done,
+	    "no longer take mail for a domain",
+	    "Only a domain without accounts and aliases can be deleted.\n\n"
+	    "  kingpost domain del example.org\n" },
+	{ "domain list", "", 0, 0, NEEDS_NOTHING,
+	    admin_domain_list, admin_domain_list_done,
+	    "show the domains", "  kingpost domain list\n" },
+	{ "status", "", 0, 0, NEEDS_NOTHING,
+	    admin_status, admin_status_done,
+	    "show what the server holds and how it is",
+	    "  kingpost status\n"
+	    "  kingpost --json status\n" },
+	{ "user add", "ADDRESS", 1, 1, NEEDS_PASSWORD,
+	    admin_user_add, admin_user_add_done,
+	    "make an account",
+	    PASSWORD_HELP "\n"
+	    "  kingpost user add alice@example.org\n"
+	    "  kingpost user add alice@example.org --generate\n"
+	    "  pass show alice | kingpost user add alice@example.org "
+	    "--password-stdin\n" },
+	{ "user del", "ADDRESS", 1, 1, NEEDS_YES,
+	    admin_user_del, admin_user_changed,
+	    "delete an account and all its mail",
+	    "Asks first, or wants --yes.\n\n"
+	    "  kingpost user del alice@example.org --yes\n" },
+	{ "user disable", "ADDRESS", 1, 1, NEEDS_NOTHING,
+	    admin_user_disable, admin_user_changed,
+	    "shut an account; its mail is still taken",
+	    "Open sessions end at once.\n\n"
+	    "  kingpost user disable alice@example.org\n" },
+	{ "user enable", "ADDRESS", 1, 1, NEEDS_NOTHING,
+	    admin_user_enable, admin_user_changed,
+	    "open a disabled account again",
+	    "  kingpost user enable alice@example.org\n" },
+	{ "user list", "", 0, 0, NEEDS_NOTHING,
+	    admin_user_list, admin_user_list_done,
+	    "show the accounts",
+	    "  kingpost user list\n"
+	    "  kingpost --json user list\n" },
+	{ "user passwd", "ADDRESS", 1, 1, NEEDS_PASSWORD,
+	    admin_user_passwd, admin_user_passwd_done,
+	    "give an account another password",
+	    "Open sessions end at once; device passwords stay.\n"
+	    PASSWORD_HELP "\n"
+	    "  kingpost user passwd alice@example.org\n" },
+	{ NULL, NULL, 0, 0, NEEDS_NOTHING, NULL, NULL, NULL, NULL },
+};

@@ -1,0 +1,28 @@
+/*
+ * The command's side of administration: gathers what its user has to give,
+ * asks the running server or does it here, and shows the answer.
+ */
+#ifndef SERVER_COMMAND_H
+#define SERVER_COMMAND_H
+
+#include <stdbool.h>
+
+#include "server/admin.h"
+
+/* Options that may stand anywhere on the command line. */
+struct command_options {
+	const char *config_path;
+	bool json;
+	bool yes;
+	bool generate;
+	bool password_stdin;
+};
+
+/*
+ * Runs a row of the table with its arguments. words is the command's name as
+ * given. Returns an exit status.
+ */
+int command_run(const struct admin_command *c, char **args, int arg_count,
+    const struct command_options *o);
+
+#endif

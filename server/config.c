@@ -1,0 +1,569 @@
+#include "server/config.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/base/err.h"
+#include "server/base/idna.h"
+#include "server/base/xalloc.h"
+
+#define CONFIG_FILE_MAX (1024u * 1024)
+
+/* ---- names of values ---- */
+
+static const char *const protocol_names[] = {
+	"smtp", "submission", "pop3", "imap"
+};
+static const char *const tls_names[] = { "none", "starttls", "implicit" };
+static const char *const level_names[] = { "debug", "info", "warn", "error" };
+
+const char *
+config_protocol_name(enum protocol p)
+{
+	return protocol_names[p];
+}
+
+const char *
+config_tls_name(enum tls_mode t)
+{
+	return tls_names[t];
+}
+
+static int
+find_name(const char *const *names, size_t n, const char *s)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(names[i], s) == 0)
+			return (int)i;
+	return -1;
+}
+
+int
+config_parse_size(const char *s, uint64_t *bytes)
+{
+	static const char units[] = "KMGT";
+	char *end;
+	unsigned long long n;
+	const char *unit;
+
+	if (*s < '0' || *s > '9')
+		return ERR_SYNTAX;
+	errno = 0;
+	n = strtoull(s, &end, 10);
+	if (errno)
+		return ERR_SYNTAX;
+	while (*end == ' ')
+		end++;
+	if (*end && (unit = strchr(units, *end & ~0x20))) {
+		unsigned shift = 10 * (unsigned)(unit - units + 1);
+
+		if (n > UINT64_MAX >> shift)
+			return ERR_SYNTAX;
+		n <<= shift;
+		end++;
+		if (*end == 'i')
+			end++;
+		if (*end == 'B')
+			end++;
+	}
+	if (*end)
+		return ERR_SYNTAX;
+	*bytes = n;
+	return 0;
+}
+
+int
+config_read_file(const char *path, size_t max, struct buf *out,
+    struct buf *why)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int err = 0;
+
+	if (fd < 0) {
+		err = errno == ENOENT ? ERR_NOTFOUND :
+		    errno == EACCES ? ERR_DENIED : ERR_IO;
+		buf_printf(why, "cannot open %s: %s", path, strerror(errno));
+		return err;
+	}
+	for (;;) {
+		char chunk[8192];
+		ssize_t n = read(fd, chunk, sizeof chunk);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			buf_printf(why, "cannot read %s: %s", path,
+			    strerror(errno));
+			err = ERR_IO;
+		}
+		if (n <= 0)
+			break;
+		if (out->len + (size_t)n > max) {
+			buf_printf(why, "%s is larger than %zu bytes", path,
+			    max);
+			err = ERR_LIMIT;
+			break;
+		}
+		buf_add(out, chunk, (size_t)n);
+	}
+	close(fd);
+	return err;
+}
+
+/* ---- what the file may say ---- */
+
+static cfg_opt_t listener_opts[] = {
+	CFG_STR_LIST("address", "{\"::\", \"0.0.0.0\"}", CFGF_NONE),
+	CFG_INT("port", -1, CFGF_NONE),
+	CFG_STR("protocol", NULL, CFGF_NONE),
+	CFG_STR("tls", "starttls", CFGF_NONE),
+	CFG_END()
+};
+
+static cfg_opt_t certificate_opts[] = {
+	CFG_STR("chain", NULL, CFGF_NONE),
+	CFG_STR("key", NULL, CFGF_NONE),
+	CFG_END()
+};
+
+static cfg_opt_t limits_opts[] = {
+	CFG_INT("connections", 1024, CFGF_NONE),
+	CFG_INT("connections_per_address", 20, CFGF_NONE),
+	CFG_INT("new_connections_per_minute", 60, CFGF_NONE),
+	CFG_INT("connections_per_account", 50, CFGF_NONE),
+	CFG_STR_LIST("exempt", "{\"127.0.0.0/8\", \"::1\"}", CFGF_NONE),
+	CFG_INT("recipients", 1000, CFGF_NONE),
+	CFG_INT("recipients_inbound", 200, CFGF_NONE),
+	CFG_END()
+};
+
+static cfg_opt_t password_opts[] = {
+	CFG_INT("argon2_passes", 2, CFGF_NONE),
+	CFG_STR("argon2_memory", "19M", CFGF_NONE),
+	CFG_INT("scram_iterations", 10000, CFGF_NONE),
+	CFG_END()
+};
+
+static cfg_opt_t log_opts[] = {
+	CFG_STR("file", "", CFGF_NONE),
+	CFG_STR("level", "info", CFGF_NONE),
+	CFG_END()
+};
+
+static cfg_opt_t top_opts[] = {
+	CFG_STR("hostname", NULL, CFGF_NONE),
+	CFG_STR("data", "data", CFGF_NONE),
+	CFG_STR("user", "kingpost", CFGF_NONE),
+	CFG_STR("postmaster", "", CFGF_NONE),
+	CFG_STR("memory_limit", "256M", CFGF_NONE),
+	CFG_STR("size_limit", "50M", CFGF_NONE),
+	CFG_STR("reserve", "64M", CFGF_NONE),
+	CFG_STR("plaintext_auth", "never", CFGF_NONE),
+	CFG_BOOL("secure_delete", cfg_false, CFGF_NONE),
+	CFG_INT("readers", 3, CFGF_NONE),
+	CFG_SEC("listener", listener_opts, CFGF_MULTI | CFGF_TITLE |
+	    CFGF_NO_TITLE_DUPES),
+	CFG_SEC("certificate", certificate_opts, CFGF_MULTI | CFGF_TITLE |
+	    CFGF_NO_TITLE_DUPES),
+	CFG_SEC("limits", limits_opts, CFGF_NONE),
+	CFG_SEC("password", password_opts, CFGF_NONE),
+	CFG_SEC("log", log_opts, CFGF_NONE),
+	CFG_END()
+};
+
+/* ---- reading ---- */
+
+/* What a reading carries about; libconfuse's error hook finds why in it. */
+struct reading {
+	struct config *c;
+	struct buf *why;
+	bool failed;
+};
+
+/*
+ * libconfuse hands its error function nothing of ours, so where the message
+ * goes is kept for the thread while a file is parsed.
+ */
+static _Thread_local struct reading *reading_now;
+
+static void
+note_error(cfg_t *cfg, const char *fmt, va_list ap)
+{
+	struct reading *r = reading_now;
+
+	if (r->failed)
+		return;		/* the first one tells most */
+	r->failed = true;
+	buf_printf(r->why, "%s:%d: ", r->c->path, cfg ? cfg->line : 0);
+	buf_vprintf(r->why, fmt, ap);
+}
+
+void
+config_put_place(const struct config *c, struct config_place place,
+    struct buf *out)
+{
+	buf_printf(out, "%s:", c->path);
+	if (place.line)
+		buf_printf(out, "%u:", place.line);
+	buf_addc(out, ' ');
+}
+
+static int reject(struct reading *r, cfg_t *sec, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int
+reject(struct reading *r, cfg_t *sec, const char *fmt, ...)
+{
+	struct config_place place = { sec && sec->line > 0 ?
+	    (unsigned)sec->line : 0 };
+	va_list ap;
+
+	if (!r->failed) {
+		config_put_place(r->c, place, r->why);
+		va_start(ap, fmt);
+		buf_vprintf(r->why, fmt, ap);
+		va_end(ap);
+	}
+	r->failed = true;
+	return ERR_CONFIG;
+}
+
+static char *
+resolve_path(const struct config *c, const char *path)
+{
+	struct buf b = BUF_INIT;
+
+	if (*path != '/')
+		buf_printf(&b, "%s/", c->dir);
+	buf_adds(&b, path);
+	return buf_take(&b);
+}
+
+static int
+read_size(struct reading *r, cfg_t *cfg, const char *key, uint64_t min,
+    uint64_t max, uint64_t *out)
+{
+	const char *s = cfg_getstr(cfg, key);
+
+	if (config_parse_size(s, out) < 0)
+		return reject(r, cfg, "%s = \"%s\" is not a size; write it "
+		    "like \"64M\"", key, s);
+	if (*out < min || *out > max)
+		return reject(r, cfg, "%s = \"%s\" is out of range: from "
+		    "%" PRIu64 " to %" PRIu64 " bytes", key, s, min, max);
+	return 0;
+}
+
+static int
+read_count(struct reading *r, cfg_t *cfg, const char *key, long min, long max,
+    unsigned *out)
+{
+	long n = cfg_getint(cfg, key);
+
+	if (n < min || n > max)
+		return reject(r, cfg, "%s = %ld is out of range: from %ld to "
+		    "%ld", key, n, min, max);
+	*out = (unsigned)n;
+	return 0;
+}
+
+static int
+read_listener(struct reading *r, cfg_t *sec, struct config_listener *l)
+{
+	const char *protocol = cfg_getstr(sec, "protocol");
+	const char *tls = cfg_getstr(sec, "tls");
+	long port = cfg_getint(sec, "port");
+	int n;
+
+	l->name = xstrdup(cfg_title(sec));
+	l->place.line = sec->line > 0 ? (unsigned)sec->line : 0;
+	l->address_count = cfg_size(sec, "address");
+	l->addresses = xcalloc(l->address_count + 1, sizeof *l->addresses);
+	for (unsigned i = 0; i < l->address_count; i++) {
+		struct addr a;
+
+		l->addresses[i] = xstrdup(cfg_getnstr(sec, "address", i));
+		if (addr_parse(&a, span_of(l->addresses[i])) < 0)
+			return reject(r, sec, "listener %s: \"%s\" is not an "
+			    "IP address", l->name, l->addresses[i]);
+	}
+	if (l->address_count == 0)
+		return reject(r, sec, "listener %s has no address", l->name);
+	if (!protocol || (n = find_name(protocol_names,
+	    COUNT(protocol_names), protocol)) < 0)
+		return reject(r, sec, "listener %s needs a protocol: smtp, "
+		    "submission, pop3 or imap", l->name);
+	l->protocol = (enum protocol)n;
+	if ((n = find_name(tls_names, COUNT(tls_names), tls)) < 0)
+		return reject(r, sec, "listener %s: tls = \"%s\" is none of "
+		    "none, starttls, implicit", l->name, tls);
+	l->tls = (enum tls_mode)n;
+	if (port < 0 || port > 65535)
+		return reject(r, sec, "listener %s needs a port from 1 to "
+		    "65535", l->name);
+	l->port = (uint16_t)port;
+	return 0;
+}
+
+static int
+read_certificate(struct reading *r, cfg_t *sec, struct config_certificate *k)
+{
+	const char *chain = cfg_getstr(sec, "chain");
+	const char *key = cfg_getstr(sec, "key");
+
+	k->name = xstrdup(cfg_title(sec));
+	k->place.line = sec->line > 0 ? (unsigned)sec->line : 0;
+	if (!chain || !key)
+		return reject(r, sec, "certificate %s needs chain and key, "
+		    "two PEM files", k->name);
+	k->chain_path = resolve_path(r->c, chain);
+	k->key_path = resolve_path(r->c, key);
+	return 0;
+}
+
+static int
+read_sections(struct reading *r, cfg_t *cfg)
+{
+	struct config *c = r->c;
+	int err;
+
+	c->listener_count = cfg_size(cfg, "listener");
+	c->listeners = xcalloc(c->listener_count + 1, sizeof *c->listeners);
+	for (unsigned i = 0; i < c->listener_count; i++)
+		if ((err = read_listener(r, cfg_getnsec(cfg, "listener", i),
+		    &c->listeners[i])) < 0)
+			return err;
+	if (c->listener_count == 0)
+		return reject(r, NULL, "there is no listener section, so "
+		    "nobody could connect");
+	c->certificate_count = cfg_size(cfg, "certificate");
+	c->certificates = xcalloc(c->certificate_count + 1,
+	    sizeof *c->certificates);
+	for (unsigned i = 0; i < c->certificate_count; i++)
+		if ((err = read_certificate(r, cfg_getnsec(cfg,
+		    "certificate", i), &c->certificates[i])) < 0)
+			return err;
+	return 0;
+}
+
+static int
+read_limits(struct reading *r, cfg_t *sec)
+{
+	struct config *c = r->c;
+	int err;
+
+	if ((err = read_count(r, sec, "connections", 1, 100000,
+	    &c->connections)) < 0 ||
+	    (err = read_count(r, sec, "connections_per_address", 1, 100000,
+	    &c->connections_pending)) < 0 ||
+	    (err = read_count(r, sec, "new_connections_per_minute", 1,
+	    1000000, &c->connections_minute)) < 0 ||
+	    (err = read_count(r, sec, "connections_per_account", 1, 100000,
+	    &c->connections_account)) < 0 ||
+	    (err = read_count(r, sec, "recipients", 100, 1000,
+	    &c->recipients)) < 0 ||	/* RFC 5321 4.5.3.1.8: at least 100 */
+	    (err = read_count(r, sec, "recipients_inbound", 100, 1000,
+	    &c->recipients_inbound)) < 0)
+		return err;
+	c->exempt_count = cfg_size(sec, "exempt");
+	c->exempt = xcalloc(c->exempt_count + 1, sizeof *c->exempt);
+	for (unsigned i = 0; i < c->exempt_count; i++) {
+		const char *s = cfg_getnstr(sec, "exempt", i);
+
+		if (addr_net_parse(&c->exempt[i], span_of(s)) < 0)
+			return reject(r, sec, "exempt: \"%s\" is not an "
+			    "address or a network like 192.0.2.0/24", s);
+	}
+	return 0;
+}
+
+static int
+read_password(struct reading *r, cfg_t *sec)
+{
+	struct config *c = r->c;
+	int err;
+
+	if ((err = read_count(r, sec, "argon2_passes", 1, 100,
+	    &c->argon2_passes)) < 0 ||
+	    (err = read_size(r, sec, "argon2_memory", 8192, 1u << 30,
+	    &c->argon2_memory)) < 0)
+		return err;
+	return read_count(r, sec, "scram_iterations", 1, 10000000,
+	    &c->scram_iterations);
+}
+
+static int
+read_log(struct reading *r, cfg_t *sec)
+{
+	const char *path = cfg_getstr(sec, "file");
+	const char *level = cfg_getstr(sec, "level");
+	int n = find_name(level_names, COUNT(level_names), level);
+
+	if (n < 0)
+		return reject(r, sec, "level = \"%s\" is none of debug, info, "
+		    "warn, error", level);
+	r->c->log_level = (enum log_level)n;
+	r->c->log_path = *path ? resolve_path(r->c, path) : xstrdup("");
+	return 0;
+}
+
+static int
+read_hostname(struct reading *r, cfg_t *cfg)
+{
+	const char *hostname = cfg_getstr(cfg, "hostname");
+	struct buf ascii = BUF_INIT;
+
+	if (!hostname || !*hostname)
+		return reject(r, NULL, "hostname is missing: the name this "
+		    "server has in DNS, like mail.example.org");
+	if (idna_to_ascii(&ascii, span_of(hostname)) < 0) {
+		buf_release(&ascii);
+		return reject(r, cfg, "hostname = \"%s\" is not a host name",
+		    hostname);
+	}
+	r->c->hostname = buf_take(&ascii);
+	return 0;
+}
+
+static int
+read_top(struct reading *r, cfg_t *cfg)
+{
+	struct config *c = r->c;
+	const char *auth = cfg_getstr(cfg, "plaintext_auth");
+	int err;
+
+	if ((err = read_hostname(r, cfg)) < 0)
+		return err;
+	c->data_dir = resolve_path(c, cfg_getstr(cfg, "data"));
+	c->user = xstrdup(cfg_getstr(cfg, "user"));
+	c->postmaster = xstrdup(cfg_getstr(cfg, "postmaster"));
+	c->secure_delete = cfg_getbool(cfg, "secure_delete") == cfg_true;
+	c->plaintext_loopback = strcmp(auth, "loopback") == 0;
+	if (!c->plaintext_loopback && strcmp(auth, "never") != 0)
+		return reject(r, cfg, "plaintext_auth = \"%s\" is neither "
+		    "never nor loopback", auth);
+	if ((err = read_size(r, cfg, "memory_limit", 32u << 20, 1ull << 40,
+	    &c->memory_limit)) < 0 ||
+	    (err = read_size(r, cfg, "size_limit", 64u << 10, 1u << 30,
+	    &c->size_limit)) < 0 ||	/* RFC 5321 4.5.3.1.7: 64K octets */
+	    (err = read_size(r, cfg, "reserve", 0, 1ull << 40,
+	    &c->reserve)) < 0)
+		return err;
+	return read_count(r, cfg, "readers", 1, 8, &c->readers);
+}
+
+static int
+read_all(struct reading *r, cfg_t *cfg)
+{
+	int err;
+
+	if ((err = read_top(r, cfg)) < 0 ||
+	    (err = read_limits(r, cfg_getsec(cfg, "limits"))) < 0 ||
+	    (err = read_password(r, cfg_getsec(cfg, "password"))) < 0 ||
+	    (err = read_log(r, cfg_getsec(cfg, "log"))) < 0)
+		return err;
+	return read_sections(r, cfg);
+}
+
+/* Implicit TLS and STARTTLS need something to show. */
+static int
+check_certificates(struct reading *r)
+{
+	struct config *c = r->c;
+
+	for (size_t i = 0; i < c->listener_count; i++)
+		if (c->listeners[i].tls != TLS_MODE_NONE &&
+		    c->certificate_count == 0) {
+			config_put_place(c, c->listeners[i].place, r->why);
+			buf_printf(r->why, "listener %s offers TLS, but there "
+			    "is no certificate section",
+			    c->listeners[i].name);
+			r->failed = true;
+			return ERR_CONFIG;
+		}
+	return 0;
+}
+
+static void
+set_path(struct config *c, const char *path)
+{
+	char *real = realpath(path, NULL);
+	char *slash;
+
+	c->path = real ? real : xstrdup(path);
+	c->dir = xstrdup(c->path);
+	slash = strrchr(c->dir, '/');
+	if (!slash) {
+		free(c->dir);
+		c->dir = xstrdup(".");
+	} else {
+		slash[slash == c->dir] = '\0';
+	}
+}
+
+struct config *
+config_read(const char *path, struct buf *why)
+{
+	struct config *c = xcalloc(1, sizeof *c);
+	struct reading r = { .c = c, .why = why };
+	struct buf text = BUF_INIT;
+	cfg_t *cfg = NULL;
+
+	set_path(c, path);
+	if (config_read_file(c->path, CONFIG_FILE_MAX, &text, why) < 0) {
+		r.failed = true;
+		goto out;
+	}
+	reading_now = &r;
+	cfg = cfg_init(top_opts, CFGF_NONE);
+	cfg_set_error_function(cfg, note_error);
+	if (cfg_parse_buf(cfg, text.p) != CFG_SUCCESS && !r.failed)
+		reject(&r, cfg, "it cannot be understood");
+	if (!r.failed && read_all(&r, cfg) == 0)
+		check_certificates(&r);
+	cfg_free(cfg);
+	reading_now = NULL;
+out:
+	buf_release(&text);
+	if (!r.failed)
+		return c;
+	config_free(c);
+	return NULL;
+}
+
+void
+config_free(struct config *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < c->listener_count; i++) {
+		struct config_listener *l = &c->listeners[i];
+
+		for (size_t n = 0; n < l->address_count; n++)
+			free(l->addresses[n]);
+		free(l->addresses);
+		free(l->name);
+	}
+	for (size_t i = 0; i < c->certificate_count; i++) {
+		free(c->certificates[i].name);
+		free(c->certificates[i].chain_path);
+		free(c->certificates[i].key_path);
+	}
+	free(c->listeners);
+	free(c->certificates);
+	free(c->exempt);
+	free(c->path);
+	free(c->dir);
+	free(c->hostname);
+	free(c->data_dir);
+	free(c->user);
+	free(c->postmaster);
+	free(c->log_path);
+	free(c);
+}
