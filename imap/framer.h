@@ -19,7 +19,7 @@
  *
  * Pure: no session, no I/O. The events are the same however the bytes are
  * split, but for FRAME_BYTES, whose pieces follow the input. A framer between
- * two commands holds no memory.
+ * two commands holds no memory (framer_done).
  */
 #ifndef IMAP_FRAMER_H
 #define IMAP_FRAMER_H
@@ -96,7 +96,8 @@ struct frame {
 	/*
 	 * Whether text points into the input: then it is gone with it and
 	 * is to be copied where the command outlives the call. Else it
-	 * points into the framer and lives until the next call.
+	 * points into the framer and lives until framer_done or the next
+	 * call.
 	 */
 	bool in_input;
 	uint64_t size;			/* FRAME_MESSAGE: bytes announced */
@@ -127,14 +128,17 @@ struct framer {
 	size_t literal_bytes;		/* of this command, collected */
 	unsigned literal_count;
 	unsigned message_count;
-	uint64_t left;			/* bytes of the literal still to come */
+	uint64_t size;			/* of the literal in question */
+	uint64_t left;			/* bytes of it still to come */
+	uint64_t skipped;		/* bytes of this command read off */
 	bool sync;			/* of the literal in question */
-	bool has_nul;			/* in the line being read */
+	bool has_nul;			/* in the lines of this command */
+	bool bye_due;			/* dead, and not said yet */
 	enum frame_error error;		/* while skipping */
 	const char *why;
 	char tail[32];			/* while skipping: end of the line */
 	size_t tail_len;
-	bool spent;			/* text was given out; free it next */
+	bool spent;			/* text was given out, and is over */
 };
 
 /* Starts with framer_limits_noauth. budget NULL: nothing is charged. */
@@ -142,15 +146,22 @@ void framer_init(struct framer *f, const struct framer_roles *roles,
     struct budget *budget);
 void framer_release(struct framer *f);
 
+/*
+ * The command given last is done with: frees its text. For the end of a
+ * command, so that a connection that then idles holds nothing. Legal in any
+ * state; does nothing to a command that is still coming.
+ */
+void framer_done(struct framer *f);
+
 /* After log-in (and between commands only). */
 void framer_set_limits(struct framer *f, const struct framer_limits *limits);
 
 /*
  * Uses up bytes of the input and reports at most one event. Returns the bytes
  * used; with FRAME_MORE that is all of them. Call again while there are bytes
- * left, or events are due: after FRAME_CONTINUE, and after framer_accept.
- * len 0 is legal. Not to be called between FRAME_MESSAGE and its answer.
- * After FRAME_BYE all input is swallowed.
+ * left, and, even with none (len 0 is legal), after framer_accept and after a
+ * framer_refuse that returned false. Not to be called between FRAME_MESSAGE
+ * and its answer. After FRAME_BYE all input is swallowed.
  */
 size_t framer_feed(struct framer *f, const char *p, size_t len,
     struct frame *out);
@@ -177,7 +188,7 @@ size_t framer_feed_line(struct framer *f, const char *p, size_t len,
 void framer_accept(struct framer *f);
 bool framer_refuse(struct framer *f);
 
-/* Whether the framer is between two commands (and holds no memory). */
+/* Whether the framer is between two commands. */
 bool framer_is_idle(const struct framer *f);
 
 #endif

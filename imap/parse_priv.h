@@ -1,0 +1,42 @@
+/*
+ * What the files of the grammar share.
+ *
+ * PARSE_OK is 0, so that steps are chained with "||" and stop at the first
+ * that fails.
+ */
+#ifndef IMAP_PARSE_PRIV_H
+#define IMAP_PARSE_PRIV_H
+
+#include "imap/parse.h"
+
+/* The fault is at the cursor. why: "expected a mailbox name". */
+static inline enum parse
+imap_bad(struct imap_parser *p, const char *why)
+{
+	p->why = why;
+	return PARSE_BAD;
+}
+
+/* One char that must be there. */
+static inline enum parse
+imap_expect(struct imap_parser *p, char ch, const char *why)
+{
+	return cursor_skip(&p->c, ch) ? PARSE_OK : imap_bad(p, why);
+}
+
+/* The word at the cursor, of letters, digits, '.', '-', '+'; maybe empty. */
+struct span imap_scan_word(struct imap_parser *p);
+
+/* A flag or keyword without parentheses, into f; f->keywords must have room. */
+enum parse imap_parse_flag(struct imap_parser *p, struct imap_flags *f);
+/* Room for every word that is left, IMAP_FLAGS_MAX at most. */
+void imap_flags_init(struct imap_parser *p, struct imap_flags *f);
+
+/*
+ * A name or pattern, raw, to NFC UTF-8 in the arena, as imap_parse_mailbox
+ * says, INBOX aside.
+ */
+enum parse imap_decode_name(struct imap_parser *p, struct span raw,
+    struct span *name);
+
+#endif

@@ -1,0 +1,494 @@
+/*
+ * SEARCH (RFC 3501 section 6.4.4, RFC 4731): text to the tree of
+ * store/search.h.
+ *
+ * Needles are converted to UTF-8 and folded here, once. What only a mailbox
+ * can tell, the meaning of sequence numbers and of keywords, is noted in refs
+ * and filled in by imap_search_resolve.
+ *
+ * In an AND, flags that must all be set are one node, and ALL is none: that
+ * is most of what clients send.
+ */
+#include "imap/chars.h"
+#include "imap/imap_limits.h"
+#include "imap/parse.h"
+#include "imap/parse_priv.h"
+#include "server/base/buf.h"
+#include "server/base/utf8.h"
+#include "server/base/xalloc.h"
+#include "store/mime/charset.h"
+#include "store/mime/date.h"
+
+struct node {
+	struct search_key *key;
+	struct node *next;
+};
+
+/* While a tree is made. */
+struct search {
+	struct imap_parser *p;
+	struct imap_search_args *args;
+	struct span charset;	/* empty: none given */
+	unsigned depth;
+	unsigned key_count;
+	size_t ref_cap;
+};
+
+enum shape {
+	SHAPE_PLAIN,		/* nothing follows */
+	SHAPE_TEXT,		/* astring */
+	SHAPE_DATE,
+	SHAPE_NUMBER,
+	SHAPE_KEYWORD,		/* atom */
+	SHAPE_HEADER,		/* astring astring */
+	SHAPE_NEW,
+	SHAPE_NOT,
+	SHAPE_OR,
+	SHAPE_UID
+};
+
+static const struct keyword {
+	const char *name;
+	enum shape shape;
+	enum search_op op;
+	uint64_t mask;
+	bool negated;
+} keywords[] = {
+	{ "ALL", SHAPE_PLAIN, SEARCH_ALL },
+	{ "ANSWERED", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_ANSWERED },
+	{ "BCC", SHAPE_TEXT, SEARCH_BCC },
+	{ "BEFORE", SHAPE_DATE, SEARCH_BEFORE },
+	{ "BODY", SHAPE_TEXT, SEARCH_BODY },
+	{ "CC", SHAPE_TEXT, SEARCH_CC },
+	{ "DELETED", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_DELETED },
+	{ "DRAFT", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_DRAFT },
+	{ "FLAGGED", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_FLAGGED },
+	{ "FROM", SHAPE_TEXT, SEARCH_FROM },
+	{ "HEADER", SHAPE_HEADER, SEARCH_HEADER },
+	{ "KEYWORD", SHAPE_KEYWORD, SEARCH_FLAGS },
+	{ "LARGER", SHAPE_NUMBER, SEARCH_LARGER },
+	{ "NEW", SHAPE_NEW, SEARCH_RECENT },
+	{ "NOT", SHAPE_NOT, SEARCH_NOT },
+	{ "OLD", SHAPE_PLAIN, SEARCH_RECENT, 0, true },
+	{ "ON", SHAPE_DATE, SEARCH_ON },
+	{ "OR", SHAPE_OR, SEARCH_OR },
+	{ "RECENT", SHAPE_PLAIN, SEARCH_RECENT },
+	{ "SEEN", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_SEEN },
+	{ "SENTBEFORE", SHAPE_DATE, SEARCH_SENT_BEFORE },
+	{ "SENTON", SHAPE_DATE, SEARCH_SENT_ON },
+	{ "SENTSINCE", SHAPE_DATE, SEARCH_SENT_SINCE },
+	{ "SINCE", SHAPE_DATE, SEARCH_SINCE },
+	{ "SMALLER", SHAPE_NUMBER, SEARCH_SMALLER },
+	{ "SUBJECT", SHAPE_TEXT, SEARCH_SUBJECT },
+	{ "TEXT", SHAPE_TEXT, SEARCH_TEXT },
+	{ "TO", SHAPE_TEXT, SEARCH_TO },
+	{ "UID", SHAPE_UID, SEARCH_UIDS },
+	{ "UNANSWERED", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_ANSWERED, true },
+	{ "UNDELETED", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_DELETED, true },
+	{ "UNDRAFT", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_DRAFT, true },
+	{ "UNFLAGGED", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_FLAGGED, true },
+	{ "UNKEYWORD", SHAPE_KEYWORD, SEARCH_FLAGS, 0, true },
+	{ "UNSEEN", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_SEEN, true },
+};
+
+static enum parse parse_key(struct search *s, struct search_key **key);
+
+static struct search_key *
+new_key(struct search *s, enum search_op op)
+{
+	struct search_key *k = arena_alloc(s->p->arena, sizeof *k);
+
+	k->op = op;
+	return k;
+}
+
+static void
+set_kids(struct search *s, struct search_key *k, struct search_key *a,
+    struct search_key *b)
+{
+	k->kid_count = b ? 2 : 1;
+	k->kids = arena_array(s->p->arena, k->kid_count, sizeof *k->kids);
+	k->kids[0] = a;
+	if (b)
+		k->kids[1] = b;
+}
+
+static struct search_key *
+negate(struct search *s, struct search_key *k)
+{
+	struct search_key *not = new_key(s, SEARCH_NOT);
+
+	set_kids(s, not, k, NULL);
+	return not;
+}
+
+/* Notes that key waits for imap_search_resolve. */
+static struct imap_search_ref *
+add_ref(struct search *s, enum imap_search_ref_kind kind,
+    struct search_key *key)
+{
+	struct imap_search_args *a = s->args;
+	struct imap_search_ref *v;
+
+	if (a->ref_count == s->ref_cap) {
+		s->ref_cap = s->ref_cap ? 2 * s->ref_cap : 1;
+		v = arena_array(s->p->arena, s->ref_cap, sizeof *v);
+		if (a->ref_count)
+			memcpy(v, a->refs, a->ref_count * sizeof *v);
+		a->refs = v;
+	}
+	v = &a->refs[a->ref_count++];
+	v->kind = kind;
+	v->key = key;
+	return v;
+}
+
+/*
+ * A needle, folded. Deviation from RFC 3501 section 6.4.4: 8-bit text without
+ * a CHARSET is not refused but taken as UTF-8, or else as Latin-1.
+ */
+static enum parse
+parse_needle(struct search *s, struct span *needle)
+{
+	struct imap_parser *p = s->p;
+	struct buf utf8 = BUF_INIT, folded = BUF_INIT;
+	struct span charset = s->charset, raw;
+
+	if (imap_parse_astring(p, &raw))
+		return PARSE_BAD;
+	if (raw.len > IMAP_SEARCH_TEXT_MAX)
+		return imap_bad(p, "the text to search for is too long");
+	if (charset.len == 0 || span_iis(charset, "US-ASCII"))
+		charset = utf8_is_valid(raw) ? SPAN("UTF-8") :
+		    SPAN("ISO-8859-1");
+	if (charset_to_utf8(&utf8, charset, raw) < 0) {
+		buf_release(&utf8);
+		return imap_bad(p, "unknown charset");
+	}
+	utf8_fold(&folded, buf_span(&utf8));
+	*needle = arena_span(p->arena, buf_span(&folded));
+	buf_release(&utf8);
+	buf_release(&folded);
+	return PARSE_OK;
+}
+
+/* The name of a field, in lower case. */
+static enum parse
+parse_field_name(struct search *s, struct span *name)
+{
+	struct span raw;
+	char *lower;
+
+	if (imap_parse_astring(s->p, &raw))
+		return PARSE_BAD;
+	lower = arena_alloc(s->p->arena, raw.len);
+	for (size_t i = 0; i < raw.len; i++)
+		lower[i] = (char)ascii_lower((unsigned char)raw.p[i]);
+	*name = span_make(lower, raw.len);
+	return PARSE_OK;
+}
+
+/* date: with or without quotes */
+static enum parse
+parse_date(struct search *s, int64_t *day)
+{
+	const char *start = s->p->c.p;
+	struct span raw;
+
+	if (imap_parse_astring(s->p, &raw))
+		return PARSE_BAD;
+	if (date_parse_imap_day(raw, day) < 0) {
+		s->p->c.p = start;
+		return imap_bad(s->p, "expected a date like 1-Feb-1994");
+	}
+	return PARSE_OK;
+}
+
+static enum parse
+parse_number(struct search *s, uint64_t *number)
+{
+	/* RFC 9051 section 9: number64 */
+	if (!cursor_number(&s->p->c, INT64_MAX, number))
+		return imap_bad(s->p, "expected a number");
+	return PARSE_OK;
+}
+
+static enum parse
+parse_set(struct search *s, enum imap_search_ref_kind kind,
+    struct search_key **key)
+{
+	*key = new_key(s, SEARCH_NONE);
+	return imap_parse_seqset(s->p, &add_ref(s, kind, *key)->set);
+}
+
+static enum parse
+parse_flag_keyword(struct search *s, struct search_key *k)
+{
+	struct imap_search_ref *ref = add_ref(s, SEARCH_REF_KEYWORD, k);
+
+	k->op = SEARCH_NONE;
+	return imap_parse_atom(s->p, &ref->keyword);
+}
+
+static enum parse
+parse_or(struct search *s, struct search_key *k)
+{
+	struct search_key *a, *b;
+
+	if (parse_key(s, &a) || imap_parse_space(s->p) || parse_key(s, &b))
+		return PARSE_BAD;
+	set_kids(s, k, a, b);
+	return PARSE_OK;
+}
+
+/* What follows the word of row. */
+static enum parse
+parse_rest(struct search *s, const struct keyword *row,
+    struct search_key **key)
+{
+	struct search_key *k = new_key(s, row->op), *kid;
+	enum parse r = PARSE_OK;
+
+	k->mask = row->mask;
+	*key = k;
+	if (row->shape != SHAPE_PLAIN && row->shape != SHAPE_NEW &&
+	    imap_parse_space(s->p))
+		return PARSE_BAD;
+	switch (row->shape) {
+	case SHAPE_PLAIN:
+		break;
+	case SHAPE_TEXT:
+		r = parse_needle(s, &k->text);
+		break;
+	case SHAPE_DATE:
+		r = parse_date(s, &k->day);
+		break;
+	case SHAPE_NUMBER:
+		r = parse_number(s, &k->number);
+		break;
+	case SHAPE_KEYWORD:
+		r = parse_flag_keyword(s, k);
+		break;
+	case SHAPE_HEADER:
+		r = parse_field_name(s, &k->name) ||
+		    imap_parse_space(s->p) || parse_needle(s, &k->text) ?
+		    PARSE_BAD : PARSE_OK;
+		break;
+	case SHAPE_NEW:			/* RECENT UNSEEN */
+		kid = new_key(s, SEARCH_FLAGS);
+		kid->mask = FLAG_SEEN;
+		*key = new_key(s, SEARCH_AND);
+		set_kids(s, *key, k, negate(s, kid));
+		break;
+	case SHAPE_NOT:
+		r = parse_key(s, &kid);
+		if (!r)
+			set_kids(s, k, kid, NULL);
+		break;
+	case SHAPE_OR:
+		r = parse_or(s, k);
+		break;
+	case SHAPE_UID:
+		r = parse_set(s, SEARCH_REF_UID, key);
+		break;
+	}
+	if (!r && row->negated)
+		*key = negate(s, *key);
+	return r;
+}
+
+/* The kids of an AND: ALL adds nothing, and flags are one kid. */
+static struct search_key *
+make_and(struct search *s, struct node *head, size_t count)
+{
+	struct search_key *and = new_key(s, SEARCH_AND), *flags = NULL;
+
+	and->kids = arena_array(s->p->arena, count, sizeof *and->kids);
+	for (struct node *n = head; n; n = n->next) {
+		struct search_key *k = n->key;
+
+		if (k->op == SEARCH_ALL)
+			continue;
+		if (k->op == SEARCH_FLAGS && flags) {
+			flags->mask |= k->mask;
+			continue;
+		}
+		if (k->op == SEARCH_FLAGS)
+			flags = k;
+		and->kids[and->kid_count++] = k;
+	}
+	if (and->kid_count == 1)
+		return and->kids[0];
+	if (and->kid_count == 0)
+		and->op = SEARCH_ALL;
+	return and;
+}
+
+/* search-key *(SP search-key), up to ")" or the end */
+static enum parse
+parse_keys(struct search *s, struct search_key **key)
+{
+	struct node *head = NULL, **tail = &head;
+	size_t count = 0;
+
+	for (;;) {
+		struct node *n = arena_alloc(s->p->arena, sizeof *n);
+
+		if (parse_key(s, &n->key))
+			return PARSE_BAD;
+		*tail = n;
+		tail = &n->next;
+		count++;
+		while (cursor_skip(&s->p->c, ' '))
+			;	/* clients do double a space */
+		if (cursor_at_end(&s->p->c) || cursor_peek(&s->p->c) == ')')
+			break;
+		if (s->p->c.p[-1] != ' ')
+			return imap_bad(s->p, "expected a space");
+	}
+	*key = make_and(s, head, count);
+	return PARSE_OK;
+}
+
+static enum parse
+parse_key_word(struct search *s, struct search_key **key)
+{
+	const char *start = s->p->c.p;
+	struct span word = cursor_while(&s->p->c, imap_is_atom_char);
+
+	for (size_t i = 0; i < COUNT(keywords); i++)
+		if (span_iis(word, keywords[i].name))
+			return parse_rest(s, &keywords[i], key);
+	s->p->c.p = start;
+	return imap_bad(s->p, word.len ? "unknown search key" :
+	    "expected a search key");
+}
+
+static enum parse
+parse_key(struct search *s, struct search_key **key)
+{
+	int ch = cursor_peek(&s->p->c);
+	enum parse r;
+
+	if (s->depth == IMAP_DEPTH_MAX)
+		return imap_bad(s->p, "search keys are nested too deep");
+	if (s->key_count++ == IMAP_SEARCH_KEYS_MAX)
+		return imap_bad(s->p, "too many search keys");
+	s->depth++;
+	if (cursor_skip(&s->p->c, '(')) {
+		r = parse_keys(s, key);
+		if (!r)
+			r = imap_expect(s->p, ')',
+			    "expected \")\" after search keys");
+	} else if (ch == '*' || (ch >= '0' && ch <= '9')) {
+		r = parse_set(s, SEARCH_REF_SEQ, key);
+	} else {
+		r = parse_key_word(s, key);
+	}
+	s->depth--;
+	return r;
+}
+
+static const struct {
+	const char *name;
+	unsigned bit;
+} return_options[] = {
+	{ "MIN", SEARCH_RETURN_MIN },
+	{ "MAX", SEARCH_RETURN_MAX },
+	{ "ALL", SEARCH_RETURN_ALL },
+	{ "COUNT", SEARCH_RETURN_COUNT },
+};
+
+static enum parse
+parse_return_option(struct imap_parser *p, unsigned *returns)
+{
+	const char *start = p->c.p;
+	struct span word = imap_scan_word(p);
+
+	for (size_t i = 0; i < COUNT(return_options); i++) {
+		if (!span_iis(word, return_options[i].name))
+			continue;
+		*returns |= return_options[i].bit;
+		return PARSE_OK;
+	}
+	p->c.p = start;
+	return imap_bad(p, "unknown SEARCH RETURN option");
+}
+
+/* "RETURN" SP "(" [option *(SP option)] ")" SP, RFC 4731 section 3.1 */
+static enum parse
+parse_return(struct imap_parser *p, struct imap_search_args *a)
+{
+	if (!cursor_skip_word(&p->c, "RETURN"))
+		return PARSE_OK;
+	a->esearch = true;
+	if (imap_parse_space(p) || imap_expect(p, '(',
+	    "expected options in parentheses"))
+		return PARSE_BAD;
+	if (!cursor_skip(&p->c, ')')) {
+		do {
+			if (parse_return_option(p, &a->returns))
+				return PARSE_BAD;
+		} while (cursor_skip(&p->c, ' '));
+		if (imap_expect(p, ')', "expected \")\" after the options"))
+			return PARSE_BAD;
+	}
+	if (!a->returns)
+		a->returns = SEARCH_RETURN_ALL;
+	return imap_parse_space(p);
+}
+
+/* "CHARSET" SP astring SP */
+static enum parse
+parse_charset(struct search *s)
+{
+	struct imap_parser *p = s->p;
+
+	if (!cursor_skip_word(&p->c, "CHARSET"))
+		return PARSE_OK;
+	if (imap_parse_space(p) || imap_parse_astring(p, &s->charset))
+		return PARSE_BAD;
+	if (!charset_is_known(s->charset)) {
+		p->code = "BADCHARSET (US-ASCII UTF-8)";
+		return imap_bad(p, "unknown charset");
+	}
+	return imap_parse_space(p);
+}
+
+enum parse
+imap_parse_search(struct imap_parser *p, union imap_args *a)
+{
+	struct search s = { .p = p, .args = &a->search };
+
+	a->search = (struct imap_search_args){ 0 };
+	return imap_parse_space(p) || parse_return(p, &a->search) ||
+	    parse_charset(&s) || parse_keys(&s, &a->search.key) ||
+	    imap_parse_end(p) ? PARSE_BAD : PARSE_OK;
+}
+
+void
+imap_search_resolve(struct imap_search_args *args, struct arena *a,
+    struct imap_search_names *names)
+{
+	for (size_t i = 0; i < args->ref_count; i++) {
+		struct imap_search_ref *ref = &args->refs[i];
+		struct search_key *k = ref->key;
+		struct uidset found = { 0 };
+		int bit;
+
+		if (ref->kind == SEARCH_REF_KEYWORD) {
+			bit = names->keyword(names, ref->keyword);
+			k->op = bit < 0 ? SEARCH_NONE : SEARCH_FLAGS;
+			k->mask = bit < 0 ? 0 : 1ull << bit;
+			continue;
+		}
+		names->set(names, &ref->set, ref->kind == SEARCH_REF_UID,
+		    &found);
+		k->op = found.n ? SEARCH_UIDS : SEARCH_NONE;
+		k->uids = (struct uidset){ .n = found.n };
+		if (found.n)
+			k->uids.v = arena_memdup(a, found.v,
+			    found.n * sizeof *found.v);
+		uidset_release(&found);
+	}
+}
