@@ -34,6 +34,8 @@ struct store_settings {
 	bool secure_delete;
 	int64_t purge_after_s;		/* expunged bodies are kept so long */
 	const char *vfs;		/* test shim; NULL: the default */
+	/* NULL: FULL. Only a test that proves what less would lose. */
+	const char *synchronous;
 };
 
 /* Sensible values for everything but dir. */

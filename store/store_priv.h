@@ -50,6 +50,9 @@ void readers_stop(struct store *store);
 /* Inline: runs every job queued now, one slice each. Whether any was. */
 bool readers_pump(struct store *store);
 
+/* creds.c: frees what store_creds made; NULL is legal. */
+void creds_free(struct cred_source *creds);
+
 /*
  * The gate: a reader thread is inside while it runs a slice (at most a few
  * ms), around db_begin_read .. db_end_read. The writer closes it for a moment

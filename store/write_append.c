@@ -1,0 +1,99 @@
+#include "server/base/err.h"
+#include "server/base/xalloc.h"
+#include "store/body.h"
+#include "store/message_priv.h"
+
+static void
+append_free(struct op *op)
+{
+	struct wreq_append *r = (struct wreq_append *)op;
+
+	for (size_t i = 0; i < r->msg_count; i++) {
+		spool_free(r->msgs[i].spool);
+		names_free(r->msgs[i].keywords, r->msgs[i].keyword_count);
+	}
+	free(r->msgs);
+	free(r);
+}
+
+struct wreq_append *
+wreq_append_new(struct env *env, struct session *s)
+{
+	struct wreq_append *r = xcalloc(1, sizeof *r);
+
+	wreq_init(&r->w, WREQ_APPEND, env, s, append_free);
+	return r;
+}
+
+size_t
+append_bytes(const struct wreq *w)
+{
+	const struct wreq_append *r = (const struct wreq_append *)w;
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < r->msg_count; i++)
+		bytes += spool_bytes(r->msgs[i].spool).len;
+	return bytes;
+}
+
+void
+append_ended(struct store *store, struct wreq *w, int err)
+{
+	struct wreq_append *r = (struct wreq_append *)w;
+
+	for (size_t i = 0; i < r->msg_count; i++)
+		spool_ended(store, r->msgs[i].spool, err);
+}
+
+static int
+append_one(struct wtxn *t, const struct wreq_append *r,
+    struct mailbox_row *box, struct append_msg *a)
+{
+	struct message m = {
+		.row.size = (uint32_t)a->spool->size,
+		.row.internaldate_s = a->internaldate_s,
+		.savedate_s = r->w.now_s
+	};
+	uint64_t content, keywords;
+	int err;
+
+	if ((err = keyword_bits(t, box, a->keywords, a->keyword_count, true,
+	    &keywords)) < 0 ||
+	    (err = thread_of(t, box->account, a->spool->digest, r->w.now_s,
+	    &m.thread)) < 0 ||
+	    (err = content_of_spool(t, a->spool, 1, &content)) < 0)
+		return err;
+	m.row.flags = (a->flags & FLAG_SYSTEM_MASK) | keywords;
+	m.row.body = wtxn_id(t);
+	if ((err = body_put(t->db, m.row.body, content, 1,
+	    (struct span){ 0 })) < 0 ||
+	    (err = message_put(t, box, &m, r->w.origin)) < 0)
+		return err;
+	a->uid_r = m.row.uid;
+	return 0;
+}
+
+int
+apply_append(struct wtxn *t, struct wreq *w)
+{
+	struct wreq_append *r = (struct wreq_append *)w;
+	struct mailbox_row box;
+	uint64_t bytes = 0;
+	int err;
+
+	if ((err = mailbox_access(t->db, w->actor, r->mailbox, RIGHT_INSERT,
+	    &box)) < 0)
+		return err;
+	for (size_t i = 0; i < r->msg_count; i++)
+		bytes += r->msgs[i].spool->size;
+	if ((err = account_check(t, box.account, bytes, r->msg_count)) < 0)
+		return err;
+	for (size_t i = 0; i < r->msg_count; i++)
+		if ((err = append_one(t, r, &box, &r->msgs[i])) < 0)
+			return err;
+	r->uidvalidity_r = box.uidvalidity;
+	if ((err = mailbox_save(t, &box)) < 0)
+		return err;
+	return account_charge(t, box.account, (int64_t)bytes,
+	    (int64_t)r->msg_count);
+}

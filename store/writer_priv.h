@@ -1,0 +1,132 @@
+/*
+ * The writer: its queue, its transaction, and one apply function a kind.
+ *
+ * Thread: the writer's, but for writer_submit and what start and stop do.
+ */
+#ifndef STORE_WRITER_PRIV_H
+#define STORE_WRITER_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "store/account.h"
+#include "store/store_priv.h"
+#include "store/write.h"
+
+/* The counters in meta. They only rise. */
+struct counters {
+	uint64_t next_id, modseq, uidvalidity;
+};
+
+/* A batch's transaction. Everything in it is forgotten on rollback. */
+struct wtxn {
+	struct store *store;
+	struct db *db;
+	struct changeset *changes;
+	struct counters stored;		/* as they are in meta */
+	struct counters now;		/* as this transaction has raised them */
+	uint64_t modseq;		/* of the request at hand; 0: none yet */
+};
+
+/* A fresh id. */
+uint64_t wtxn_id(struct wtxn *t);
+/* A fresh UIDVALIDITY. */
+uint32_t wtxn_uidvalidity(struct wtxn *t);
+/* The request's modseq: the same until the request ends. */
+uint64_t wtxn_modseq(struct wtxn *t);
+
+/*
+ * One kind of request. apply works on database and request alone, may be
+ * called again after a rollback, and so leaves what the request holds in
+ * place; its results are set anew each time.
+ */
+struct wreq_ops {
+	const char *name;
+	int (*apply)(struct wtxn *t, struct wreq *r);
+	/* Refused while the disk is full: it would need room to stay. */
+	bool grows;
+	/* Bytes it will write, for the batch's cap; NULL: little. */
+	size_t (*bytes)(const struct wreq *r);
+	/* It has come to its end, 0 or ERR_*; NULL: nothing to do. */
+	void (*ended)(struct store *store, struct wreq *r, int err);
+};
+
+int apply_stage(struct wtxn *t, struct wreq *r);
+int apply_unstage(struct wtxn *t, struct wreq *r);
+int apply_deliver(struct wtxn *t, struct wreq *r);
+int apply_append(struct wtxn *t, struct wreq *r);
+int apply_flags(struct wtxn *t, struct wreq *r);
+int apply_expunge(struct wtxn *t, struct wreq *r);
+int apply_copy(struct wtxn *t, struct wreq *r);
+int apply_mailbox(struct wtxn *t, struct wreq *r);
+int apply_recent(struct wtxn *t, struct wreq *r);
+int apply_note_login(struct wtxn *t, struct wreq *r);
+int apply_domain(struct wtxn *t, struct wreq *r);
+int apply_account(struct wtxn *t, struct wreq *r);
+int apply_device(struct wtxn *t, struct wreq *r);
+int apply_alias(struct wtxn *t, struct wreq *r);
+int apply_cert(struct wtxn *t, struct wreq *r);
+int apply_purge(struct wtxn *t, struct wreq *r);
+
+size_t stage_bytes(const struct wreq *r);
+size_t deliver_bytes(const struct wreq *r);
+size_t append_bytes(const struct wreq *r);
+void deliver_ended(struct store *store, struct wreq *r, int err);
+void append_ended(struct store *store, struct wreq *r, int err);
+
+/* Frees a list of owned names. */
+void names_free(char **names, size_t n);
+
+/* For x_new: the common part of a request. session may be NULL. */
+void wreq_init(struct wreq *w, int kind, struct env *env, struct session *s,
+    void (*free_fn)(struct op *));
+
+/* ---- the thread ---- */
+
+struct writer {
+	struct store *store;
+	pthread_t thread;
+	/* Guards the queue, closing and the listeners. */
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct wreq *head, **tail;
+	bool closing;
+	struct listener *listeners;
+	/* The writer's own from here. */
+	int wal_pages;			/* in the log after the last commit */
+	int checkpoint_at;		/* log pages that call for the next */
+	unsigned io_errors;		/* in a row */
+	atomic_bool purge_out;		/* a purge request is in the queue */
+};
+
+int writer_start(struct store *store);
+/* Applies what is queued, refuses what comes, ends the thread. */
+void writer_stop(struct store *store);
+void writer_free(struct writer *w);
+void writer_submit(struct writer *w, struct wreq *r);
+/* Inline: applies one batch. Whether there was one. */
+bool writer_pump(struct store *store);
+
+/* ---- purge.c ---- */
+
+/* One slice of purging. */
+struct wreq_purge {
+	struct wreq w;
+	bool more;			/* result: there was more to do */
+};
+struct wreq_purge *wreq_purge_new(struct store *store);
+/* Between transactions: gives free pages back to the file system. */
+void purge_vacuum(struct store *store);
+
+/* ---- reserve.c: room for the requests that make room ---- */
+
+/* Makes the reserve if there is room. Also judges is_full. */
+void reserve_start(struct store *store);
+/* Between transactions, after a purge: is there room again? */
+void reserve_tick(struct store *store);
+/* At SQLITE_FULL. Whether something was freed, so that a retry may work. */
+bool reserve_give(struct store *store);
+/* The disk is short of room: purge is not to wait. */
+bool reserve_is_short(const struct store *store);
+
+#endif
