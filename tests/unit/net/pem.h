@@ -1,0 +1,134 @@
+/*
+ * Certificates and keys for tests only; worth nothing.
+ */
+#ifndef TESTS_UNIT_NET_PEM_H
+#define TESTS_UNIT_NET_PEM_H
+
+/* RSA-2048, SHA-256, CN=Old.Example.test and no subjectAltName. */
+#define PEM_RSA_CRT \
+	"-----BEGIN CERTIFICATE-----\n" \
+	"MIIDEzCCAfugAwIBAgIUZX0iBvu9mHtU6JHhqxS9nUUCAFUwDQYJKoZIhvcNAQEL\n" \
+	"BQAwGzEZMBcGA1UEAwwQT2xkLkV4YW1wbGUudGVzdDAgFw0yNjExMjMwOTI5NTla\n" \
+	"GA8yMTI2MTAzMDA5Mjk1OVowGzEZMBcGA1UEAwwQT2xkLkV4YW1wbGUudGVzdDCC\n" \
+	"ASIwDQYJKoZIhvcNAQEBBQADggEPADCCAQoCggEBAKC9vyBjxzQqBmcjdMMdyuPu\n" \
+	"NdXeu5VzVeHqzlOeh70gLFPH88oYfqMFKMKuX5BhV6QdCr+fWvOTEmEDoestbRtQ\n" \
+	"O9yuRfEC6SD4QNCbVvP9G4IHNiM8nZyGsVTX9MNepvNbHDFeYQh5cw3pktN4+Pnx\n" \
+	"Ab4gUWl0jsxMz+1mvmUUx4r5iz3pQKnperJrIb1t/+rlKPe66UvTP69UJh+HUmmX\n" \
+	"VfMw5vCIGfp0KW3q89LH5gVvPtKWnZDVfV5VkFCOIrWr3n14UPhsww96b5mNUdlh\n" \
+	"qvfcq2sO2WKBBpeNUrNqgmQY/wuJb50bLs8NwxJL6rotcxSL1ZjXROP0ZjwahxsC\n" \
+	"AwEAAaNNMEswHQYDVR0OBBYEFGmBGfS5gMCWqZSL9zXf1izxgnZTMB8GA1UdIwQY\n" \
+	"MBaAFGmBGfS5gMCWqZSL9zXf1izxgnZTMAkGA1UdEwQCMAAwDQYJKoZIhvcNAQEL\n" \
+	"BQADggEBAI0j/ve/kVwm+7X7Oo+70/0aM/TJD8JBQFfWh6+FRXhcRyZKCi9EqLVi\n" \
+	"oPmlonEVnFMXCzPd6rWMtX55BYH/L+yyKPoYsKp3ZHgQN+H1VO54Uqoaf/h52pVk\n" \
+	"i7JGqbB6iPhFk6Xst86l5oK7JSltMuxsU56mkYNi0gww6TZpxmzP2m1sEk/J9Fi6\n" \
+	"7q00vHvBgHzQZWleIF6m+ksczI3NDgtoQ0gkO0ixs1rM2cfcOpirCGDAsdcBEVSt\n" \
+	"Qd8PdR/6GTV7Z3f1I3BAoZjezkV/h1UerFQgYUEkqipF78CcEIAPpMDzorVrXOlr\n" \
+	"qkRChR6pB7aKPUmxWBJXpBAeRG13p84=\n" \
+	"-----END CERTIFICATE-----\n"
+#define PEM_RSA_KEY \
+	"-----BEGIN PRIVATE KEY-----\n" \
+	"MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQCgvb8gY8c0KgZn\n" \
+	"I3TDHcrj7jXV3ruVc1Xh6s5Tnoe9ICxTx/PKGH6jBSjCrl+QYVekHQq/n1rzkxJh\n" \
+	"A6HrLW0bUDvcrkXxAukg+EDQm1bz/RuCBzYjPJ2chrFU1/TDXqbzWxwxXmEIeXMN\n" \
+	"6ZLTePj58QG+IFFpdI7MTM/tZr5lFMeK+Ys96UCp6XqyayG9bf/q5Sj3uulL0z+v\n" \
+	"VCYfh1Jpl1XzMObwiBn6dClt6vPSx+YFbz7Slp2Q1X1eVZBQjiK1q959eFD4bMMP\n" \
+	"em+ZjVHZYar33KtrDtligQaXjVKzaoJkGP8LiW+dGy7PDcMSS+q6LXMUi9WY10Tj\n" \
+	"9GY8GocbAgMBAAECggEAAN0ECch/aWhQYH1wQxwF2vOMlnl7yHG2JGB+ezR+xiVG\n" \
+	"F60bQhqfk4CTl3gYS046ikcdp6nTczt2/c5nMDwuOddUevr0pTa+yc6LipNLBER3\n" \
+	"wVsIj2fj8NNIYIxIZEQ94VC79gfrvX/pfkmi4D/mFnGU8NB7n3VgzvgapcvHegOA\n" \
+	"Xxyjl4vEKuGTCpDJcavIsKUbTqAudH8QxlO0XPq2cpwX1U/kye+5niIPOWjJ7KGB\n" \
+	"sclSu/JCFNyAn0m7B0yj7XZgHI5O2nwqfDSHdnYDbH/fFEqHO5AyrbgMMChksEns\n" \
+	"cHODJ81j7myxFAjThTiw3Z2llkQzjag+wcGomElfAQKBgQDcWPMg8U8HHYXbBCTd\n" \
+	"SSVEKxpSYRg+Wn6FdhF82g/VJrg0OxzFXPMQW8woSGhOpOb0m9LXjRxKXoUbJEpq\n" \
+	"QYyEw3Zex1BcL8Mm723wX54HINW9M57dBDXQrGu8ZqfoeMaztlnYttH+Jpq4f1Fs\n" \
+	"vi4nGn702Sz7IHszG8wmSCC5VwKBgQC6v9XnQW7L/JOuH9qfwe++WKrfgqTKcyJZ\n" \
+	"NgC0aQxFBteJbKQOynsuFintK1Gs379AeN7vE002vvrw7LIw8if/U3Fx8Xy/1+vQ\n" \
+	"OAnUUwsDEz2wjrVs4XGV3NPnIe2G0uwBULDj65ejDVJHPOVjYoIQfdq1kVe2NZjb\n" \
+	"9maKLLpR3QKBgAKP3jPR2nNgun+zaqJQCWjjf2jZzChdcP8oQkfLWUfHLXkd/tWk\n" \
+	"oQbdqmAFh4DyleTeMvNipqOOucl5AIx/upyIkUXE14Ba5c/8FLEoy3OVxCZxBTXY\n" \
+	"qK+GcbI9F1KypMzOH/lPFt33oPDoOhAjnfHCcxtxsv4wgH41oogHaqn9AoGBAKam\n" \
+	"0sgQSEOZHmDg5ER02PFQRww2lcBkhl5+JprYs65VsLpeTPk2ED7MYJXZdoWDFjT+\n" \
+	"qFNJMjqMq3ucflfXgYIEgNRh4CWDFlk16O+lO8p+vSp178k+VhKagi9cw47xYtK5\n" \
+	"o2GBuEw1cxtHaJ0MJ214IlitX0ym/8YrWM4tpAexAoGAG8ywVa56YCzuSG1hr1pj\n" \
+	"yBF9kShc8ivLvKIvArLOhkJ4/EOozY7gZFHfouRFZXn3/QjBZDL7Rki2TG362o6k\n" \
+	"9AjDIo39OnmyFu7SNe7rXSuYuWygm4QXnANDG9eTZMEWfjUlq4QiiMNlhw8GpPHW\n" \
+	"4xTgwAqjuJzFDFbS4CfaTtQ=\n" \
+	"-----END PRIVATE KEY-----\n"
+
+/* P-256, SHA-384, *.example.test, imap.example.org, 192.0.2.1. */
+#define PEM_EC_CRT \
+	"-----BEGIN CERTIFICATE-----\n" \
+	"MIIB6DCCAY6gAwIBAgIUX74DCxvFFw/w9a+tTvO5TH0QpVswCgYIKoZIzj0EAwMw\n" \
+	"LjENMAsGA1UECgwEVGVzdDEdMBsGA1UEAwwUaWdub3JlZC5leGFtcGxlLnRlc3Qw\n" \
+	"IBcNMjYxMTIzMDkyOTU5WhgPMjEyNjEwMzAwOTI5NTlaMC4xDTALBgNVBAoMBFRl\n" \
+	"c3QxHTAbBgNVBAMMFGlnbm9yZWQuZXhhbXBsZS50ZXN0MFkwEwYHKoZIzj0CAQYI\n" \
+	"KoZIzj0DAQcDQgAEFXEbFtRaW9dZT2428IVXTCu029ODf9wX0m1rTZpccsm4aSqu\n" \
+	"p/eCiNrUfPPnPGHKF8P/eOChq6RlQ3Wiw/vOO6OBhzCBhDAdBgNVHQ4EFgQUdIJu\n" \
+	"7HoIu2vxzdjkXicqh2xhyfQwHwYDVR0jBBgwFoAUdIJu7HoIu2vxzdjkXicqh2xh\n" \
+	"yfQwDwYDVR0TAQH/BAUwAwEB/zAxBgNVHREEKjAogg4qLmV4YW1wbGUudGVzdIIQ\n" \
+	"aW1hcC5leGFtcGxlLm9yZ4cEwAACATAKBggqhkjOPQQDAwNIADBFAiEA8tQQhRXe\n" \
+	"WMBtbmL0SDlv9cgGR8mhCxO/bFDceMBW7kECIA0zQyGqncOrkuQ3CZ1D+ZQqx1mY\n" \
+	"PbL5LQwU7Wwv0t7K\n" \
+	"-----END CERTIFICATE-----\n"
+#define PEM_EC_KEY \
+	"-----BEGIN PRIVATE KEY-----\n" \
+	"MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgkVeYqVqV/auVuPi1\n" \
+	"0mVmv7SnocPfMZYgWkyUQhI0+9OhRANCAAQVcRsW1Fpb11lPbjbwhVdMK7Tb04N/\n" \
+	"3BfSbWtNmlxyybhpKq6n94KI2tR88+c8YcoXw/944KGrpGVDdaLD+847\n" \
+	"-----END PRIVATE KEY-----\n"
+
+/* RSA-1024. */
+#define PEM_WEAK_CRT \
+	"-----BEGIN CERTIFICATE-----\n" \
+	"MIICFjCCAX+gAwIBAgIUe0+1DDFnfyRKzldnD9Rx7Ss2uPMwDQYJKoZIhvcNAQEL\n" \
+	"BQAwHDEaMBgGA1UEAwwRd2Vhay5leGFtcGxlLnRlc3QwIBcNMjYxMTIzMDkyOTU5\n" \
+	"WhgPMjEyNjEwMzAwOTI5NTlaMBwxGjAYBgNVBAMMEXdlYWsuZXhhbXBsZS50ZXN0\n" \
+	"MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDQ+CwLSiWCZXCyMGv4HCy/KiQP\n" \
+	"eYA6jzVCifpqoikDgIakSFcyvVPbGLSvhXl7BjsxUvStalZsQ1sJJ7MgVxjZolaL\n" \
+	"qUFyHuKpPjhuIc+aqJwe361aBexpHqZIBhP5kB8U2/Vqt0MPYX0myfYqwCj74TUC\n" \
+	"Riusf8Plt7cZ+1ZplwIDAQABo1MwUTAdBgNVHQ4EFgQUwohENqym7oRRGr3MArpH\n" \
+	"zWqfSw4wHwYDVR0jBBgwFoAUwohENqym7oRRGr3MArpHzWqfSw4wDwYDVR0TAQH/\n" \
+	"BAUwAwEB/zANBgkqhkiG9w0BAQsFAAOBgQA0u5LxpKpNbSqZWoL/tIJsdEK1K9DB\n" \
+	"d+OHQiAW130gQjTBHS7nzct1qrfQGUVPUDXN8zraeCdUfAT39wmasSYsrzsgvfX3\n" \
+	"PBBIomIZf8pJ65LejmKR9/0KiIBsls+lr8V1orliNIBTV+OQkrPA1XE7oFT6DWrv\n" \
+	"Ij/BQi0IpDOt1A==\n" \
+	"-----END CERTIFICATE-----\n"
+#define PEM_WEAK_KEY \
+	"-----BEGIN PRIVATE KEY-----\n" \
+	"MIICdQIBADANBgkqhkiG9w0BAQEFAASCAl8wggJbAgEAAoGBAND4LAtKJYJlcLIw\n" \
+	"a/gcLL8qJA95gDqPNUKJ+mqiKQOAhqRIVzK9U9sYtK+FeXsGOzFS9K1qVmxDWwkn\n" \
+	"syBXGNmiVoupQXIe4qk+OG4hz5qonB7frVoF7GkepkgGE/mQHxTb9Wq3Qw9hfSbJ\n" \
+	"9irAKPvhNQJGK6x/w+W3txn7VmmXAgMBAAECgYBm3QKxO/piyZRD4loDc7sDDrdZ\n" \
+	"drGMIdpRuqGtw8z0kFu2mnVx4IhanTqz+7vktxiEGxWeF24bNLynMQeXr8fm1UW/\n" \
+	"kF5uhyfo4vql8d907eOtgKwFjGqc5IiGT+TYPzj0C25iwjVD4zQ24z2drWFWSEvz\n" \
+	"ngXUkftZ8l+BKDC+YQJBAPXIIyPgix6LdDe/V/uUREMt6C+i4Xc9EIwwWsOqhrzj\n" \
+	"Y3C+rK0Xg9LtHEW1l/yht0q72DNsNfcme6zcMeS1G20CQQDZqD1d4CIn73k/dCi+\n" \
+	"/tCXtIb17MZCL2o6PPV6MICJhLzHiEU5f1PgpZvudRFDlXWVqXn78hIyyO7msHic\n" \
+	"0hKTAkAfHbRdMWtLdapD+ISCBDZULvarOTrEJsX2iZSkGu2t8je/qVQhIc39oSko\n" \
+	"JiJUyIB1BK0NbZCzdnrH2qSyaL9NAkAE8faa+GmuQJmfoHMAi+ePWtGqKrwCavNd\n" \
+	"6V6mbQ2uki571hPEj6kHNJwLWeuPfojSYqxb1g8lyjzrTt0eqwMzAkBIFjBxPela\n" \
+	"3fM4EN8UE7rkLM2dKwJqVTsh6EAyGgPQQcq589dKvXg59zS7YECdkAhoN7N8Ka4a\n" \
+	"guZ33QV30JKc\n" \
+	"-----END PRIVATE KEY-----\n"
+
+/* A name with a NUL: mail.example.test NUL evil. */
+#define PEM_NUL_CRT \
+	"-----BEGIN CERTIFICATE-----\n" \
+	"MIIBkTCCATigAwIBAgIUcN+2X+3w7m1bjSa+OrQqWijByXcwCgYIKoZIzj0EAwIw\n" \
+	"DDEKMAgGA1UEAwwBYTAgFw0yNjExMjMwOTI5NTlaGA8yMTI2MTAzMDA5Mjk1OVow\n" \
+	"DDEKMAgGA1UEAwwBYTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABCXnMH+ka6lZ\n" \
+	"hBZ5RZm0D715V3TYLtoHPtXxog+jH4OESmlJkIbg6NFQYnLPWrOPTJ/ud88XA5eR\n" \
+	"cAI+Njq10/ejdjB0MB0GA1UdDgQWBBRNCfrhSipRVXIV7WuhTcVI8BBQpzAfBgNV\n" \
+	"HSMEGDAWgBRNCfrhSipRVXIV7WuhTcVI8BBQpzAPBgNVHRMBAf8EBTADAQH/MCEG\n" \
+	"A1UdEQQaMBiCFm1haWwuZXhhbXBsZS50ZXN0AGV2aWwwCgYIKoZIzj0EAwIDRwAw\n" \
+	"RAIgNfXSXhC8AZl/8uZZlu63Ug2h9//daaglFnqDRFcXOC4CIAOIjpdyRP27VbHr\n" \
+	"Dx9HLkf5QeT/UuhxNVmUq106O1G0\n" \
+	"-----END CERTIFICATE-----\n"
+#define PEM_NUL_KEY \
+	"-----BEGIN PRIVATE KEY-----\n" \
+	"MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg4VCwE//C7j5a+NlD\n" \
+	"kmCIqJj3aOyGoVsdWasUj6xFW7KhRANCAAQl5zB/pGupWYQWeUWZtA+9eVd02C7a\n" \
+	"Bz7V8aIPox+DhEppSZCG4OjRUGJyz1qzj0yf7nfPFwOXkXACPjY6tdP3\n" \
+	"-----END PRIVATE KEY-----\n"
+
+#endif
