@@ -78,7 +78,7 @@ span_from(struct span s, size_t offset)
 	if (s.len == 0)
 		return s;	/* NULL may be, which has no arithmetic */
 	if (offset >= s.len)
-		return (struct span){ s.p + s.len, 0 };
+		return (struct span){ s.len ? s.p + s.len : s.p, 0 };
 	return (struct span){ s.p + offset, s.len - offset };
 }
 
