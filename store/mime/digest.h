@@ -25,13 +25,15 @@
 #define DIGEST_VERSION 1
 
 /* Caps (docs: limits). What is beyond is stored and not parsed. */
-#define MIME_HEADER_MAX (1024u * 1024)	/* bytes of one entity's header */
+#define MIME_HEADER_MAX (1024u * 1024)	/* bytes of all entities' headers */
 #define MIME_FIELD_MAX (256u * 1024)	/* bytes of one field */
 #define MIME_DEPTH_MAX 50
 #define MIME_PARTS_MAX 1000
 #define MIME_BOUNDARY_MAX 200		/* RFC 2046 5.1.1 says 70 */
 #define MIME_PARAMS_MAX 64
 #define MIME_ADDRESSES_MAX 2000		/* in one header field */
+#define MIME_ADDRESSES_TOTAL 10000	/* in all envelopes of a message */
+#define MIME_REFERENCES_MAX 200		/* the first and the last ones stay */
 #define DIGEST_VALUE_MAX (8u * 1024)
 #define DIGEST_PREVIEW_MAX 256		/* bytes of UTF-8, RFC 8970 */
 
@@ -76,6 +78,13 @@ struct params {
 	size_t n;
 };
 
+/*
+ * What kind means for a renderer: PART_MULTIPART has one child at least,
+ * PART_MESSAGE has exactly one and an envelope, PART_LEAF has neither,
+ * whatever its type says. A leaf of type multipart (no boundary, no parts, or
+ * over a cap) is to be shown as text/plain, one of message/rfc822 or
+ * message/global (encoded, or over a cap) as application/octet-stream.
+ */
 enum part_kind { PART_LEAF, PART_MULTIPART, PART_MESSAGE };
 
 /* Transfer encoding as it must be undone; unknown ones are ENC_OTHER. */
@@ -87,6 +96,8 @@ struct part {
 	enum part_kind kind;
 	enum part_encoding encoding;
 	unsigned depth;			/* root is 0 */
+	/* body_off is header_off + header_len; a child is inside the body of
+	 * its parent. */
 	uint64_t header_off, header_len;	/* with its blank line */
 	uint64_t body_off, body_len;
 	uint64_t lines;			/* LFs in the body */
@@ -105,7 +116,8 @@ struct part {
 
 /* Flavour bits: facts about the bytes, kept in content.flavour. */
 enum mime_flavour {
-	FLAVOUR_8BIT = 1,		/* a byte over 0x7f in a body */
+	FLAVOUR_8BIT = 1,		/* a byte over 0x7f in a body; inside of
+					   message/rfc822 its header is body */
 	FLAVOUR_NUL = 2,
 	FLAVOUR_LONG_LINES = 4,		/* over 998 octets without CRLF */
 	FLAVOUR_UTF8_HEADERS = 8,	/* needs SMTPUTF8 */
@@ -124,8 +136,9 @@ struct digest {
 	struct span sort_from, sort_to, sort_cc;	/* RFC 5256: local part
 					   of the first mailbox, folded */
 	struct span display_from, display_to;	/* RFC 5957, folded */
-	struct span *references;	/* message-ids, oldest first, then
-					   In-Reply-To's first; no brackets */
+	struct span *references;	/* message-ids, oldest first, or else
+					   In-Reply-To's first (RFC 5256 3);
+					   header_next_msg_id's form */
 	size_t reference_count;
 	struct span preview;		/* UTF-8, white space collapsed */
 	struct part *root;

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "server/base/arena.h"
 #include "server/base/buf.h"
 #include "server/base/cursor.h"
 #include "server/base/span.h"
@@ -37,7 +38,17 @@ bool header_find(struct span block, const char *name, struct header_field *f);
 /* Bytes up to and including the blank line; all of them if there is none. */
 size_t header_block_len(struct span message);
 
-/* Appends value unfolded (RFC 5322 section 2.2.3), trimmed, NULs dropped. */
+/*
+ * Appends value unfolded (RFC 5322 section 2.2.3), trimmed, NULs dropped; a
+ * CR that ends no line becomes a space.
+ */
 void header_unfold(struct buf *out, struct span value);
+
+/*
+ * The next msg-id (RFC 5322 section 3.6.4) in an unfolded value, normalised
+ * for comparing (RFC 5256 section 3): no brackets, no quotes, no comments.
+ * What is no msg-id is skipped. False at the end. *id lives in the arena.
+ */
+bool header_next_msg_id(struct cursor *c, struct arena *a, struct span *id);
 
 #endif

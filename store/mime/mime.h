@@ -2,10 +2,11 @@
  * Reads a message as its bytes pass and makes its digest.
  *
  * A push parser: any split of the bytes gives the same digest. Memory is one
- * entity's header (at most MIME_HEADER_MAX) and the tree; the work is linear
- * in the bytes. Nothing is refused: over a cap the rest is an opaque leaf and
- * FLAVOUR_UNPARSED is set. Lines end with LF here, CR before it or not, since
- * what is stored is stored verbatim.
+ * entity's header, 32 KiB of text for the preview, and the tree, which
+ * MIME_HEADER_MAX bounds; the work is linear in the bytes. Nothing is
+ * refused: over a cap the rest is an opaque leaf and FLAVOUR_UNPARSED is set.
+ * Lines end with LF here, CR before it or not, since what is stored is stored
+ * verbatim.
  *
  * Pure: no clock, no I/O.
  */
