@@ -51,7 +51,7 @@ days_in_month(int64_t year, unsigned month)
 		31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31
 	};
 
-	return days[month - 1] + (month == 2 && is_leap(year));
+	return month == 2 && is_leap(year) ? 29 : days[month - 1];
 }
 
 /* Days from 1970-01-01 to a date of the Gregorian calendar. */
