@@ -473,7 +473,11 @@ smtp_stop(struct session *session, enum stop_reason reason)
 static void
 smtp_drained(struct session *session)
 {
-	settle(smtp_of(session), STEP_DONE);
+	struct smtp_in *s = smtp_of(session);
+
+	settle(s, STEP_DONE);
+	if (s->s.want == WANT_DRAIN)	/* below the low mark: go on */
+		s->s.want = WANT_INPUT;
 }
 
 static void
