@@ -8,10 +8,12 @@
 #include "store/array_priv.h"
 #include "store/hub.h"
 
+struct listener;
 struct view;
 
 struct hub {
 	struct env *env;
+	struct listener *listener;	/* how the store reaches us */
 	struct idmap arrays;		/* by mailbox id */
 	struct idmap accounts;		/* struct hub_account by id */
 	struct list idle;		/* arrays without views, oldest first */

@@ -1,6 +1,7 @@
 #include "store/search.h"
 
-#include <string.h>
+#include "server/base/list.h"
+#include "store/search_priv.h"
 
 #define DAY_S 86400
 
@@ -22,13 +23,12 @@ tri_of(bool yes)
  * not known leaves the whole not known.
  */
 static enum tri
-eval_kids(const struct search_key *k, const struct search_row *r,
-    enum tri stop)
+eval_kids(const struct search_key *k, struct search_leaves *l, enum tri stop)
 {
 	enum tri rest = stop == TRI_NO ? TRI_YES : TRI_NO;
 
 	for (size_t i = 0; i < k->kid_count; i++) {
-		enum tri t = search_eval_row(k->kids[i], r);
+		enum tri t = search_eval(k->kids[i], l);
 
 		if (t == stop)
 			return stop;
@@ -38,33 +38,44 @@ eval_kids(const struct search_key *k, const struct search_row *r,
 	return rest;
 }
 
-/* NOT's kids are taken together, as AND. */
-static enum tri
-eval_not(const struct search_key *k, const struct search_row *r)
+enum tri
+search_eval(const struct search_key *k, struct search_leaves *l)
 {
-	enum tri t = eval_kids(k, r, TRI_NO);
+	enum tri t;
 
-	if (t == TRI_UNKNOWN)
-		return t;
-	return t == TRI_YES ? TRI_NO : TRI_YES;
+	switch (k->op) {
+	case SEARCH_AND:
+		return eval_kids(k, l, TRI_NO);
+	case SEARCH_OR:
+		return eval_kids(k, l, TRI_YES);
+	case SEARCH_NOT:
+		/* Its kids are taken together, as AND. */
+		t = eval_kids(k, l, TRI_NO);
+		if (t == TRI_UNKNOWN)
+			return t;
+		return t == TRI_YES ? TRI_NO : TRI_YES;
+	default:
+		return l->leaf(l, k);
+	}
+}
+
+static bool
+is_row_key(enum search_op op)
+{
+	return op < SEARCH_SENT_BEFORE ||
+	    (op > SEARCH_SENT_SINCE && op < SEARCH_HEADER);
 }
 
 enum tri
-search_eval_row(const struct search_key *k, const struct search_row *r)
+search_row_leaf(const struct search_key *k, const struct search_row *r)
 {
 	const struct msgrow *m = &r->row;
 
+	if (!is_row_key(k->op))
+		return TRI_UNKNOWN;
 	switch (k->op) {
 	case SEARCH_ALL:
 		return TRI_YES;
-	case SEARCH_NONE:
-		return TRI_NO;
-	case SEARCH_AND:
-		return eval_kids(k, r, TRI_NO);
-	case SEARCH_OR:
-		return eval_kids(k, r, TRI_YES);
-	case SEARCH_NOT:
-		return eval_not(k, r);
 	case SEARCH_FLAGS:
 		return tri_of((m->flags & k->mask) == k->mask);
 	case SEARCH_RECENT:
@@ -90,27 +101,34 @@ search_eval_row(const struct search_key *k, const struct search_row *r)
 		    (int64_t)k->number);
 	case SEARCH_MODSEQ:
 		return tri_of(m->modseq >= k->number);
-	case SEARCH_SENT_BEFORE:
-	case SEARCH_SENT_ON:
-	case SEARCH_SENT_SINCE:
-	case SEARCH_HEADER:
-	case SEARCH_SUBJECT:
-	case SEARCH_FROM:
-	case SEARCH_TO:
-	case SEARCH_CC:
-	case SEARCH_BCC:
-	case SEARCH_BODY:
-	case SEARCH_TEXT:
-		return TRI_UNKNOWN;
+	default:
+		return TRI_NO;
 	}
-	return TRI_NO;
+}
+
+struct row_leaves {
+	struct search_leaves l;
+	const struct search_row *row;
+};
+
+static enum tri
+row_leaf(struct search_leaves *l, const struct search_key *k)
+{
+	return search_row_leaf(k, CONTAINER_OF(l, struct row_leaves, l)->row);
+}
+
+enum tri
+search_eval_row(const struct search_key *k, const struct search_row *r)
+{
+	struct row_leaves leaves = { .l.leaf = row_leaf, .row = r };
+
+	return search_eval(k, &leaves.l);
 }
 
 bool
 search_needs_reader(const struct search_key *k)
 {
-	if (k->op >= SEARCH_HEADER || (k->op >= SEARCH_SENT_BEFORE &&
-	    k->op <= SEARCH_SENT_SINCE))
+	if (!is_row_key(k->op))
 		return true;
 	for (size_t i = 0; i < k->kid_count; i++)
 		if (search_needs_reader(k->kids[i]))

@@ -33,6 +33,12 @@ struct store_settings {
 	uint64_t size_limit;		/* largest message; for free space */
 	bool secure_delete;
 	int64_t purge_after_s;		/* expunged bodies are kept so long */
+	/*
+	 * Who gets mail for postmaster and abuse where nobody has the address:
+	 * local@domain of ours. NULL or "": see account.h. Lives as long as
+	 * the store.
+	 */
+	const char *postmaster;
 	const char *vfs;		/* test shim; NULL: the default */
 	/* NULL: FULL. Only a test that proves what less would lose. */
 	const char *synchronous;
@@ -111,6 +117,7 @@ struct rjob {
 	struct op op;			/* first */
 	struct rjob *next;
 	int kind;			/* enum rjob_kind, read.h */
+	struct session *session;	/* who waits, again for each slice */
 	uint64_t actor;
 	bool more;			/* out: submit again for the next slice */
 	void *state;			/* the reader's own, between slices */

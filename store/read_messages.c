@@ -1,0 +1,254 @@
+/*
+ * Digests and bytes of messages by body id.
+ *
+ * Between slices the job remembers which item it is at and how many of its
+ * bytes are out; the body is looked up anew, because it may have been purged
+ * while the client was slow.
+ */
+#include <stdlib.h>
+
+#include "server/base/err.h"
+#include "server/base/xalloc.h"
+#include "store/mime/mime.h"
+#include "store/read_priv.h"
+
+#define PIECES_MAX 512		/* of one slice */
+#define SCAN_BYTES 4096
+
+struct messages_state {
+	size_t item;		/* the next to work on */
+	uint64_t done;		/* bytes of it that have been given */
+};
+
+static void
+messages_free(struct op *op)
+{
+	struct rjob_messages *m = CONTAINER_OF(op, struct rjob_messages,
+	    j.op);
+
+	free(m->items);
+	free(m->j.state);
+	job_arena_free(m->arena);
+	free(m);
+}
+
+struct rjob_messages *
+rjob_messages_new(struct env *env, struct session *s, size_t item_count)
+{
+	struct rjob_messages *m = xcalloc(1, sizeof *m);
+
+	rjob_init(&m->j, RJOB_MESSAGES, env, s, messages_free);
+	m->items = xcalloc(item_count, sizeof *m->items);
+	m->item_count = item_count;
+	m->j.state = xcalloc(1, sizeof(struct messages_state));
+	m->arena = job_arena_new();
+	return m;
+}
+
+/* ---- digests ---- */
+
+/*
+ * The stored digest is of another version or missing: it is made again from
+ * the bytes. Costs a pass over the content, each time, until something that
+ * may write stores it.
+ */
+static int
+digest_anew(struct db *db, struct arena *a, const struct body *body,
+    struct span *out)
+{
+	struct mime *mime = mime_new();
+	struct buf encoded = BUF_INIT;
+	char *chunk = xmalloc(SLICE_BYTES);
+	int err = 0;
+
+	for (uint64_t off = body->prefix.len; off < body->total;) {
+		size_t n = (size_t)MIN(SLICE_BYTES, body->total - off);
+
+		if ((err = body_read(db, body, off, chunk, n)) < 0)
+			goto out;
+		mime_add(mime, chunk, n);
+		off += n;
+	}
+	digest_encode(&encoded, mime_finish(mime));
+	*out = arena_span(a, buf_span(&encoded));
+out:
+	buf_release(&encoded);
+	free(chunk);
+	mime_free(mime);
+	return err;
+}
+
+int
+read_digest(struct db *db, struct arena *a, const struct body *body,
+    struct span *bytes)
+{
+	int err = body_digest(db, a, body, bytes);
+
+	if (err == 0 && bytes->len == 0)
+		err = digest_anew(db, a, body, bytes);
+	return err;
+}
+
+/* ---- where the header ends ---- */
+
+/* Header lines end with LF, CR before it or not, as in mime.h. */
+struct blank_line {
+	bool at_start;		/* of a line */
+	bool after_cr;		/* of an otherwise empty line */
+};
+
+/* Bytes up to and including the blank line's LF; 0: it is not in here. */
+static size_t
+find_blank_line(struct blank_line *b, const char *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (p[i] == '\n' && b->at_start)
+			return i + 1;
+		if (p[i] == '\n') {
+			b->at_start = true;
+			b->after_cr = false;
+		} else if (p[i] == '\r' && b->at_start && !b->after_cr) {
+			b->after_cr = true;
+		} else {
+			b->at_start = b->after_cr = false;
+		}
+	}
+	return 0;
+}
+
+/*
+ * Bytes of prefix and root header. Looked for in the bytes, which is cheaper
+ * than decoding a digest: most headers are in the first 4 KiB.
+ */
+static int
+header_len(struct db *db, const struct body *body, uint64_t *len)
+{
+	struct blank_line b = { .at_start = true };
+	uint64_t off = body->prefix.len;
+	uint64_t end = MIN(body->total, off + MIME_HEADER_MAX);
+	char chunk[SCAN_BYTES];
+	int err;
+
+	while (off < end) {
+		size_t n = (size_t)MIN(sizeof chunk, end - off), found;
+
+		if ((err = body_read(db, body, off, chunk, n)) < 0)
+			return err;
+		if ((found = find_blank_line(&b, chunk, n)) > 0) {
+			*len = off + found;
+			return 0;
+		}
+		off += n;
+	}
+	*len = off;
+	return 0;
+}
+
+/* ---- the slice ---- */
+
+/* What the item's numbers mean for this body: [*off, *off + *len). */
+static int
+item_range(struct db *db, const struct read_item *item,
+    const struct body *body, uint64_t *off, uint64_t *len)
+{
+	uint64_t end = body->total;
+	int err;
+
+	*off = MIN(item->off, body->total);
+	if (item->len == READ_HEADER && (err = header_len(db, body,
+	    &end)) < 0)
+		return err;
+	*len = end > *off ? end - *off : 0;
+	if (item->len != READ_HEADER && item->len != READ_ALL)
+		*len = MIN(*len, item->len);
+	return 0;
+}
+
+static int
+read_bytes(struct reader *r, struct rjob_messages *m,
+    const struct body *body, struct read_piece *p, uint64_t off,
+    uint64_t len)
+{
+	size_t n = (size_t)MIN(len, SLICE_BYTES);
+	char *bytes;
+	int err;
+
+	if (n == 0)
+		return 0;
+	bytes = arena_alloc(m->arena, n);
+	if ((err = body_read(r->db, body, off, bytes, n)) < 0)
+		return err;
+	p->bytes = span_make(bytes, n);
+	return 0;
+}
+
+/* The next piece of the item at hand. ERR_NOTFOUND: the body is gone. */
+static int
+read_piece(struct reader *r, struct rjob_messages *m, struct read_piece *p)
+{
+	struct messages_state *st = m->j.state;
+	const struct read_item *item = &m->items[st->item];
+	struct body body;
+	uint64_t off, len;
+	int err;
+
+	if ((err = body_get(r->db, m->arena, item->body, &body)) < 0 ||
+	    (err = item_range(r->db, item, &body, &off, &len)) < 0)
+		return err;
+	p->prefix_len = (uint32_t)body.prefix.len;
+	p->total = body.total;
+	p->flavour = body.flavour;
+	p->off = off + st->done;
+	p->want_len = len;
+	if (item->digest && st->done == 0 && (err = read_digest(r->db,
+	    m->arena, &body, &p->digest)) < 0)
+		return err;
+	if ((err = read_bytes(r, m, &body, p, p->off, len - st->done)) < 0)
+		return err;
+	p->last = st->done + p->bytes.len == len;
+	return 0;
+}
+
+/* Moves on to the next item, or further into this one. */
+static void
+piece_given(struct rjob_messages *m, const struct read_piece *p)
+{
+	struct messages_state *st = m->j.state;
+
+	st->done += p->bytes.len;
+	if (p->last || p->gone) {
+		st->item++;
+		st->done = 0;
+	}
+	m->piece_count++;
+}
+
+int
+slice_messages(struct reader *r, struct rjob *j)
+{
+	struct rjob_messages *m = CONTAINER_OF(j, struct rjob_messages, j);
+	struct messages_state *st = j->state;
+	size_t max = MIN(PIECES_MAX, m->item_count - st->item);
+	size_t bytes = 0;
+
+	arena_clear(m->arena);
+	m->piece_count = 0;
+	m->pieces = arena_array(m->arena, max, sizeof *m->pieces);
+	while (m->piece_count < max && bytes < SLICE_BYTES &&
+	    st->item < m->item_count &&
+	    (m->piece_count == 0 || !reader_is_due(r))) {
+		struct read_piece *p = &m->pieces[m->piece_count];
+		int err;
+
+		p->item = (uint32_t)st->item;
+		if ((err = read_piece(r, m, p)) == ERR_NOTFOUND)
+			*p = (struct read_piece){ .item = p->item,
+			    .gone = true };
+		else if (err < 0)
+			return err;
+		bytes += p->bytes.len + p->digest.len;
+		piece_given(m, p);
+	}
+	j->more = st->item < m->item_count;
+	return 0;
+}

@@ -1,0 +1,82 @@
+/*
+ * The readers: what a slice of each kind of job is given.
+ *
+ * A slice runs on one reader, inside one read transaction, for about 5 ms or
+ * until it has 64 KiB of results. What it keeps between slices is in the job;
+ * nothing of it may point into a statement or a blob.
+ */
+#ifndef STORE_READ_PRIV_H
+#define STORE_READ_PRIV_H
+
+#include "store/account.h"
+#include "store/array_priv.h"
+#include "store/body.h"
+#include "store/read.h"
+#include "store/store_priv.h"
+
+#define SLICE_BYTES (64u * 1024)
+#define SLICE_US 5000
+
+/* One connection and the slice at hand. Thread: the reader's. */
+struct reader {
+	struct store *store;
+	struct db *db;
+	int64_t until_us;		/* when the slice should end */
+};
+
+/* Whether the slice has had its time. */
+bool reader_is_due(const struct reader *r);
+
+/* Each returns 0 or ERR_* and sets job->more. */
+int slice_lookup(struct reader *r, struct rjob *j);
+int slice_list(struct reader *r, struct rjob *j);
+int slice_messages(struct reader *r, struct rjob *j);
+int slice_search(struct reader *r, struct rjob *j);
+int slice_load(struct reader *r, struct rjob *j);
+int slice_creds(struct reader *r, struct rjob *j);
+int slice_directory(struct reader *r, struct rjob *j);
+int slice_resolve(struct reader *r, struct rjob *j);
+int slice_backup(struct reader *r, struct rjob *j);
+
+/* The digest of a body: as stored, or made again where it is outdated. */
+int read_digest(struct db *db, struct arena *a, const struct body *body,
+    struct span *bytes);
+
+/* Sends the job home; the default for all but credentials. */
+void creds_home(struct rjob *j, int err);
+
+/* Sets the common part. session may be NULL: the server itself asks. */
+void rjob_init(struct rjob *j, enum rjob_kind kind, struct env *env,
+    struct session *s, void (*free_fn)(struct op *));
+
+/* An arena that belongs to a job. */
+struct arena *job_arena_new(void);
+void job_arena_free(struct arena *a);
+
+/* ---- jobs that only the store itself makes ---- */
+
+/* All of a mailbox for an array. */
+struct rjob_load {
+	struct rjob j;
+	uint64_t mailbox;
+	struct budget *budget;
+	struct mailarray *array;	/* loop thread only; NULL: given up */
+	struct array_data d;		/* result */
+};
+
+/* The log-in data of one account. */
+struct rjob_creds {
+	struct rjob j;
+	struct cred_request *req;	/* goes home in the job's place */
+};
+
+/* ---- backup.c: its long part has a thread of its own ---- */
+
+struct backup;
+struct backup *backup_new(struct store *store);
+/* Gives up a copy that is being made; its job comes home with ERR_CLOSED. */
+void backup_free(struct backup *b);
+/* Whether it took the job: the copy is still to be made. */
+bool backup_take(struct backup *b, struct rjob *j);
+
+#endif
