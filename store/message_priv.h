@@ -38,6 +38,23 @@ enum message_fate {
 int message_remove(struct wtxn *t, const struct mailbox_row *box,
     const struct uidset *runs, enum message_fate fate, int64_t now_s);
 
+/*
+ * Messages that go from one mailbox to another, or to the same (from == to).
+ * Both are saved. source and target: the UIDs, in pairs by rising UID.
+ */
+struct message_copy {
+	struct mailbox_row *from, *to;
+	bool move;
+	uint64_t origin;
+	int64_t now_s;
+	/* results; message_copy_release */
+	struct uidset source, target;
+	uint64_t *old_flags;		/* its own, while it works */
+};
+int message_copy(struct wtxn *t, struct message_copy *c,
+    const struct uidset *uids);
+void message_copy_release(struct message_copy *c);
+
 /* A message more or less in the mailbox's counters. */
 void mailbox_count_in(struct mailbox_row *box, uint64_t flags, uint32_t size);
 void mailbox_count_out(struct mailbox_row *box, uint64_t flags,

@@ -48,7 +48,7 @@ static const struct wreq_ops kinds[WREQ_KINDS] = {
 	    append_ended },
 	[WREQ_FLAGS] = { "flags", apply_flags, false, NULL, NULL },
 	[WREQ_EXPUNGE] = { "expunge", apply_expunge, false, NULL, NULL },
-	[WREQ_COPY] = { "copy", apply_copy, true, NULL, NULL },
+	[WREQ_COPY] = { "copy", apply_copy, false, NULL, NULL },
 	[WREQ_MAILBOX] = { "mailbox", apply_mailbox, false, NULL, NULL },
 	[WREQ_RECENT] = { "recent", apply_recent, false, NULL, NULL },
 	[WREQ_NOTE_LOGIN] = { "note-login", apply_note_login, false, NULL,
@@ -289,9 +289,8 @@ wtxn_commit(struct wtxn *t)
 
 /* ---- applying ---- */
 
-/* Requests that would add mail are refused while the disk is in trouble. */
-static int
-refuse_growth(struct wtxn *t)
+int
+wtxn_may_grow(const struct wtxn *t)
 {
 	if (store_is_full(t->store))
 		return ERR_FULL;
@@ -314,7 +313,7 @@ writer_apply(struct wtxn *t, struct wreq *r, bool alone)
 	int err;
 
 	t->modseq = 0;
-	if (ops->grows && (r->op.err = refuse_growth(t)) < 0)
+	if (ops->grows && (r->op.err = wtxn_may_grow(t)) < 0)
 		return 0;
 	if (!alone && (err = db_run(t->db, "SAVEPOINT req")) < 0)
 		return err;
@@ -422,6 +421,7 @@ static int
 writer_transact(struct store *store, struct wreq *batch)
 {
 	struct wtxn t = { .store = store, .db = &store->db };
+	sqlite3_int64 before = sqlite3_total_changes64(store->db.h);
 	int err;
 
 	t.changes = changeset_new();
@@ -432,7 +432,9 @@ writer_transact(struct store *store, struct wreq *batch)
 			goto out;
 	if ((err = wtxn_commit(&t)) < 0)
 		goto out;
-	store->writer->io_errors = 0;
+	/* A transaction without a write proves nothing of the disk. */
+	if (sqlite3_total_changes64(store->db.h) != before)
+		store->writer->io_errors = 0;
 	STAT_ADD(store->env->stats, commits, 1);
 	STAT_ADD(store->env->stats, commit_requests, count_requests(batch));
 	writer_publish(store->writer, t.changes);

@@ -35,6 +35,9 @@ uint32_t wtxn_uidvalidity(struct wtxn *t);
 /* The request's modseq: the same until the request ends. */
 uint64_t wtxn_modseq(struct wtxn *t);
 
+/* Whether mail may be added now: 0, ERR_FULL or ERR_STORE. */
+int wtxn_may_grow(const struct wtxn *t);
+
 /*
  * One kind of request. apply works on database and request alone, may be
  * called again after a rollback, and so leaves what the request holds in

@@ -1,0 +1,185 @@
+#include "server/base/err.h"
+#include "server/base/xalloc.h"
+#include "store/message_priv.h"
+
+static void
+flags_free(struct op *op)
+{
+	struct wreq_flags *r = (struct wreq_flags *)op;
+
+	uidset_release(&r->uids);
+	uidset_release(&r->modified_r);
+	names_free(r->keywords, r->keyword_count);
+	free(r);
+}
+
+struct wreq_flags *
+wreq_flags_new(struct env *env, struct session *s)
+{
+	struct wreq_flags *r = xcalloc(1, sizeof *r);
+
+	wreq_init(&r->w, WREQ_FLAGS, env, s, flags_free);
+	r->unchanged_since = UINT64_MAX;
+	return r;
+}
+
+/* RFC 4314 section 4: \Seen, \Deleted and the rest are three rights. */
+static unsigned
+rights_for(const struct wreq_flags *r)
+{
+	unsigned rights = r->how == FLAGS_REPLACE ? RIGHT_WRITE : 0;
+
+	if (r->flags & FLAG_SEEN)
+		rights |= RIGHT_SEEN;
+	if (r->flags & FLAG_DELETED)
+		rights |= RIGHT_DELETE_MSG;
+	if ((r->flags & ~(uint64_t)(FLAG_SEEN | FLAG_DELETED)) ||
+	    r->keyword_count > 0)
+		rights |= RIGHT_WRITE;
+	return rights ? rights : RIGHT_READ;
+}
+
+/* The request as the rule that array and database apply. */
+static int
+make_rule(struct wtxn *t, const struct wreq_flags *r,
+    const struct mailbox_row *box, struct change *rule)
+{
+	uint64_t bits;
+	int err;
+
+	if ((err = keyword_bits(t, box, r->keywords, r->keyword_count,
+	    r->how != FLAGS_REMOVE, &bits)) < 0)
+		return err;
+	bits |= r->flags & FLAG_SYSTEM_MASK;
+	*rule = (struct change){ .kind = CHANGE_FLAGS,
+	    .max_modseq = r->unchanged_since };
+	if (r->how != FLAGS_REMOVE)
+		rule->set = bits;
+	if (r->how == FLAGS_REMOVE)
+		rule->clear = bits;
+	if (r->how == FLAGS_REPLACE)
+		rule->clear = UINT64_MAX;
+	return 0;
+}
+
+/* One message whose flags change, in the mailbox's counters. */
+static void
+recount(struct mailbox_row *box, uint64_t old, uint64_t new, uint32_t size)
+{
+	mailbox_count_out(box, old, size);
+	mailbox_count_in(box, new, size);
+}
+
+/* Looks at what is there: counts what will change, and what may not. */
+static int
+scan_range(struct wtxn *t, struct wreq_flags *r, struct mailbox_row *box,
+    const struct change *rule, const struct uidrange *range, bool *any)
+{
+	sqlite3_stmt *s;
+	int err;
+
+	if ((err = db_query(t->db, &s, "SELECT uid, flags, modseq, size"
+	    " FROM msg WHERE mailbox = ? AND uid BETWEEN ? AND ?",
+	    A_INT(box->id), A_INT(range->lo), A_INT(range->hi))) < 0)
+		return err;
+	while ((err = db_step(t->db, s)) > 0) {
+		uint64_t old = db_u64(s, 1);
+		uint64_t new = change_apply_flags(rule, old);
+
+		if (db_u64(s, 2) > rule->max_modseq) {
+			uidset_add(&r->modified_r, db_u32(s, 0),
+			    db_u32(s, 0));
+		} else if (new != old) {
+			recount(box, old, new, db_u32(s, 3));
+			*any = true;
+		}
+	}
+	return err;
+}
+
+static int
+update_range(struct wtxn *t, const struct mailbox_row *box,
+    const struct change *rule, const struct uidrange *range)
+{
+	uint64_t max = MIN(rule->max_modseq, (uint64_t)INT64_MAX);
+
+	return db_run(t->db, "UPDATE msg SET flags = (flags & ?1) | ?2,"
+	    " modseq = ?3 WHERE mailbox = ?4 AND uid BETWEEN ?5 AND ?6"
+	    " AND modseq <= ?7 AND flags <> ((flags & ?1) | ?2)",
+	    A_INT(~rule->clear), A_INT(rule->set), A_INT(wtxn_modseq(t)),
+	    A_INT(box->id), A_INT(range->lo), A_INT(range->hi), A_INT(max));
+}
+
+static void
+tell_flags(struct wtxn *t, const struct wreq_flags *r,
+    const struct mailbox_row *box, const struct change *rule)
+{
+	struct change *c = changeset_add(t->changes, CHANGE_FLAGS,
+	    box->account, box->id);
+
+	c->modseq = wtxn_modseq(t);
+	c->origin = r->w.origin;
+	c->set = rule->set;
+	c->clear = rule->clear;
+	c->max_modseq = rule->max_modseq;
+	uidset_copy(&c->uids, &r->uids);
+}
+
+int
+apply_flags(struct wtxn *t, struct wreq *w)
+{
+	struct wreq_flags *r = (struct wreq_flags *)w;
+	struct mailbox_row box;
+	struct change rule;
+	bool any = false;
+	int err;
+
+	uidset_clear(&r->modified_r);
+	if ((err = mailbox_access(t->db, w->actor, r->mailbox, rights_for(r),
+	    &box)) < 0 || (err = make_rule(t, r, &box, &rule)) < 0)
+		return err;
+	r->modseq_r = box.modseq;
+	for (size_t i = 0; i < r->uids.n; i++)
+		if ((err = scan_range(t, r, &box, &rule, &r->uids.v[i],
+		    &any)) < 0)
+			return err;
+	if (any) {
+		for (size_t i = 0; i < r->uids.n; i++)
+			if ((err = update_range(t, &box, &rule,
+			    &r->uids.v[i])) < 0)
+				return err;
+		tell_flags(t, r, &box, &rule);
+	}
+	/* A keyword that nothing got yet is a change as well. */
+	if (!any && t->modseq == 0)
+		return 0;
+	r->modseq_r = wtxn_modseq(t);
+	return mailbox_save(t, &box);
+}
+
+/* ---- \Recent ---- */
+
+static void
+recent_free(struct op *op)
+{
+	free(op);
+}
+
+struct wreq_recent *
+wreq_recent_new(struct env *env)
+{
+	struct wreq_recent *r = xcalloc(1, sizeof *r);
+
+	wreq_init(&r->w, WREQ_RECENT, env, NULL, recent_free);
+	return r;
+}
+
+int
+apply_recent(struct wtxn *t, struct wreq *w)
+{
+	struct wreq_recent *r = (struct wreq_recent *)w;
+
+	return db_run(t->db, "UPDATE mailbox SET recent_uid = ?2"
+	    " WHERE id = ?1 AND recent_uid < ?2", A_INT(r->mailbox),
+	    A_INT(r->recent_uid));
+}
