@@ -52,6 +52,10 @@ reader_step(struct reader *r)
 		return 0;
 	}
 	assert(used > 0);
+	/* Nothing but CR LF ends a line in strict mode. */
+	if (res != LINE_LONG && !r->lenient)
+		assert(used >= 2 && memcmp(r->in.p + used - 2, "\r\n",
+		    2) == 0);
 	buf_addc(&r->events, "OMLB"[res]);
 	if (res == LINE_OK) {
 		check_line(r, line);
