@@ -183,6 +183,7 @@ static cfg_opt_t top_opts[] = {
 struct reading {
 	struct config *c;
 	struct buf *why;
+	const char *text;	/* the file's, for find_line */
 	bool failed;
 };
 
@@ -191,6 +192,9 @@ struct reading {
  * goes is kept for the thread while a file is parsed.
  */
 static _Thread_local struct reading *reading_now;
+
+static void note_error(cfg_t *cfg, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
 
 static void
 note_error(cfg_t *cfg, const char *fmt, va_list ap)
@@ -214,14 +218,44 @@ config_put_place(const struct config *c, struct config_place place,
 	buf_addc(out, ' ');
 }
 
-static int reject(struct reading *r, cfg_t *sec, const char *fmt, ...)
+/*
+ * libconfuse does not tell where a value or a section stands: the first line
+ * that begins with key and, where there is one, title. 0: there is none.
+ */
+static unsigned
+find_line(const char *text, const char *key, const char *title)
+{
+	size_t len = strlen(key);
+	unsigned line = 1;
+
+	while (text && *text) {
+		const char *p = text + strspn(text, " \t");
+
+		if (strncmp(p, key, len) == 0 && strchr(" \t=", p[len])) {
+			p += len + strspn(p + len, " \t\"'");
+			if (!title || strncmp(p, title, strlen(title)) == 0)
+				return line;
+		}
+		text = strchr(text, '\n');
+		text = text ? text + 1 : NULL;
+		line++;
+	}
+	return 0;
+}
+
+static unsigned
+line_of(const struct reading *r, const char *key)
+{
+	return find_line(r->text, key, NULL);
+}
+
+static int reject(struct reading *r, unsigned line, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 static int
-reject(struct reading *r, cfg_t *sec, const char *fmt, ...)
+reject(struct reading *r, unsigned line, const char *fmt, ...)
 {
-	struct config_place place = { sec && sec->line > 0 ?
-	    (unsigned)sec->line : 0 };
+	struct config_place place = { line };
 	va_list ap;
 
 	if (!r->failed) {
@@ -252,10 +286,10 @@ read_size(struct reading *r, cfg_t *cfg, const char *key, uint64_t min,
 	const char *s = cfg_getstr(cfg, key);
 
 	if (config_parse_size(s, out) < 0)
-		return reject(r, cfg, "%s = \"%s\" is not a size; write it "
+		return reject(r, line_of(r, key), "%s = \"%s\" is not a size; write it "
 		    "like \"64M\"", key, s);
 	if (*out < min || *out > max)
-		return reject(r, cfg, "%s = \"%s\" is out of range: from "
+		return reject(r, line_of(r, key), "%s = \"%s\" is out of range: from "
 		    "%" PRIu64 " to %" PRIu64 " bytes", key, s, min, max);
 	return 0;
 }
@@ -267,7 +301,7 @@ read_count(struct reading *r, cfg_t *cfg, const char *key, long min, long max,
 	long n = cfg_getint(cfg, key);
 
 	if (n < min || n > max)
-		return reject(r, cfg, "%s = %ld is out of range: from %ld to "
+		return reject(r, line_of(r, key), "%s = %ld is out of range: from %ld to "
 		    "%ld", key, n, min, max);
 	*out = (unsigned)n;
 	return 0;
@@ -282,7 +316,7 @@ read_listener(struct reading *r, cfg_t *sec, struct config_listener *l)
 	int n;
 
 	l->name = xstrdup(cfg_title(sec));
-	l->place.line = sec->line > 0 ? (unsigned)sec->line : 0;
+	l->place.line = find_line(r->text, "listener", l->name);
 	l->address_count = cfg_size(sec, "address");
 	l->addresses = xcalloc(l->address_count + 1, sizeof *l->addresses);
 	for (unsigned i = 0; i < l->address_count; i++) {
@@ -290,22 +324,22 @@ read_listener(struct reading *r, cfg_t *sec, struct config_listener *l)
 
 		l->addresses[i] = xstrdup(cfg_getnstr(sec, "address", i));
 		if (addr_parse(&a, span_of(l->addresses[i])) < 0)
-			return reject(r, sec, "listener %s: \"%s\" is not an "
+			return reject(r, l->place.line, "listener %s: \"%s\" is not an "
 			    "IP address", l->name, l->addresses[i]);
 	}
 	if (l->address_count == 0)
-		return reject(r, sec, "listener %s has no address", l->name);
+		return reject(r, l->place.line, "listener %s has no address", l->name);
 	if (!protocol || (n = find_name(protocol_names,
 	    COUNT(protocol_names), protocol)) < 0)
-		return reject(r, sec, "listener %s needs a protocol: smtp, "
+		return reject(r, l->place.line, "listener %s needs a protocol: smtp, "
 		    "submission, pop3 or imap", l->name);
 	l->protocol = (enum protocol)n;
 	if ((n = find_name(tls_names, COUNT(tls_names), tls)) < 0)
-		return reject(r, sec, "listener %s: tls = \"%s\" is none of "
+		return reject(r, l->place.line, "listener %s: tls = \"%s\" is none of "
 		    "none, starttls, implicit", l->name, tls);
 	l->tls = (enum tls_mode)n;
 	if (port < 0 || port > 65535)
-		return reject(r, sec, "listener %s needs a port from 1 to "
+		return reject(r, l->place.line, "listener %s needs a port from 1 to "
 		    "65535", l->name);
 	l->port = (uint16_t)port;
 	return 0;
@@ -318,9 +352,9 @@ read_certificate(struct reading *r, cfg_t *sec, struct config_certificate *k)
 	const char *key = cfg_getstr(sec, "key");
 
 	k->name = xstrdup(cfg_title(sec));
-	k->place.line = sec->line > 0 ? (unsigned)sec->line : 0;
+	k->place.line = find_line(r->text, "certificate", k->name);
 	if (!chain || !key)
-		return reject(r, sec, "certificate %s needs chain and key, "
+		return reject(r, k->place.line, "certificate %s needs chain and key, "
 		    "two PEM files", k->name);
 	k->chain_path = resolve_path(r->c, chain);
 	k->key_path = resolve_path(r->c, key);
@@ -340,7 +374,7 @@ read_sections(struct reading *r, cfg_t *cfg)
 		    &c->listeners[i])) < 0)
 			return err;
 	if (c->listener_count == 0)
-		return reject(r, NULL, "there is no listener section, so "
+		return reject(r, 0, "there is no listener section, so "
 		    "nobody could connect");
 	c->certificate_count = cfg_size(cfg, "certificate");
 	c->certificates = xcalloc(c->certificate_count + 1,
@@ -377,7 +411,7 @@ read_limits(struct reading *r, cfg_t *sec)
 		const char *s = cfg_getnstr(sec, "exempt", i);
 
 		if (addr_net_parse(&c->exempt[i], span_of(s)) < 0)
-			return reject(r, sec, "exempt: \"%s\" is not an "
+			return reject(r, line_of(r, "exempt"), "exempt: \"%s\" is not an "
 			    "address or a network like 192.0.2.0/24", s);
 	}
 	return 0;
@@ -406,7 +440,7 @@ read_log(struct reading *r, cfg_t *sec)
 	int n = find_name(level_names, COUNT(level_names), level);
 
 	if (n < 0)
-		return reject(r, sec, "level = \"%s\" is none of debug, info, "
+		return reject(r, line_of(r, "level"), "level = \"%s\" is none of debug, info, "
 		    "warn, error", level);
 	r->c->log_level = (enum log_level)n;
 	r->c->log_path = *path ? resolve_path(r->c, path) : xstrdup("");
@@ -420,11 +454,11 @@ read_hostname(struct reading *r, cfg_t *cfg)
 	struct buf ascii = BUF_INIT;
 
 	if (!hostname || !*hostname)
-		return reject(r, NULL, "hostname is missing: the name this "
+		return reject(r, 0, "hostname is missing: the name this "
 		    "server has in DNS, like mail.example.org");
 	if (idna_to_ascii(&ascii, span_of(hostname)) < 0) {
 		buf_release(&ascii);
-		return reject(r, cfg, "hostname = \"%s\" is not a host name",
+		return reject(r, line_of(r, "hostname"), "hostname = \"%s\" is not a host name",
 		    hostname);
 	}
 	r->c->hostname = buf_take(&ascii);
@@ -446,7 +480,8 @@ read_top(struct reading *r, cfg_t *cfg)
 	c->secure_delete = cfg_getbool(cfg, "secure_delete") == cfg_true;
 	c->plaintext_loopback = strcmp(auth, "loopback") == 0;
 	if (!c->plaintext_loopback && strcmp(auth, "never") != 0)
-		return reject(r, cfg, "plaintext_auth = \"%s\" is neither "
+		return reject(r, line_of(r, "plaintext_auth"),
+		    "plaintext_auth = \"%s\" is neither "
 		    "never nor loopback", auth);
 	if ((err = read_size(r, cfg, "memory_limit", 32u << 20, 1ull << 40,
 	    &c->memory_limit)) < 0 ||
@@ -521,10 +556,11 @@ config_read(const char *path, struct buf *why)
 		goto out;
 	}
 	reading_now = &r;
+	r.text = text.p;
 	cfg = cfg_init(top_opts, CFGF_NONE);
 	cfg_set_error_function(cfg, note_error);
 	if (cfg_parse_buf(cfg, text.p) != CFG_SUCCESS && !r.failed)
-		reject(&r, cfg, "it cannot be understood");
+		reject(&r, 0, "it cannot be understood");
 	if (!r.failed && read_all(&r, cfg) == 0)
 		check_certificates(&r);
 	cfg_free(cfg);

@@ -56,7 +56,7 @@ fill_settings(struct mode_settings *s, const struct config *c,
 	s->smtp.busy_connections = s->submission.busy_connections =
 	    c->connections / 2;
 	s->smtp.login = s->submission.login = login;
-	s->pop3 = (struct pop3_settings){ .has_starttls = has_starttls,
+	s->pop3 = (struct pop3_settings){ .has_stls = has_starttls,
 	    .login = login };
 	s->imap = (struct imap_settings){ .has_starttls = has_starttls,
 	    .size_limit = c->size_limit, .login = login };
