@@ -3,9 +3,8 @@
  *
  * The grammar ties fields to types: a text has lines, a message/rfc822 an
  * envelope and a body. A part that was not parsed as what it says it is (over
- * a cap, or broken) has none of them, and is shown as application/octet-stream
- * with its own parameters, so that no client waits for fields that are not
- * there.
+ * a cap, or broken) is shown as another type with its own parameters, as
+ * digest.h says, so that no client waits for fields that are not there.
  */
 #include "imap/downgrade.h"
 #include "imap/reply.h"
@@ -121,15 +120,8 @@ static void
 put_multipart(struct buf *out, const struct part *part,
     const struct style *st)
 {
-	const struct part *child = part->child;
-
-	if (!child)	/* the grammar wants one */
-		buf_adds(out, st->extended ?
-		    "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 0 0 "
-		    "NIL NIL NIL NIL)" :
-		    "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 0 0)");
-	for (; child; child = child->next)
-		put_part(out, child, *st);
+	for (const struct part *kid = part->child; kid; kid = kid->next)
+		put_part(out, kid, *st);
 	buf_addc(out, ' ');
 	imap_put_string(out, part->subtype, st->utf8);
 	if (!st->extended)
@@ -139,62 +131,68 @@ put_multipart(struct buf *out, const struct part *part,
 	put_extensions(out, part, st);
 }
 
-/* media type and subtype, as far as the fields that follow bear them out */
-static void
-put_type(struct buf *out, const struct part *part, bool is_message,
-    const struct style *st)
+static bool
+is_message(const struct part *part, const struct style *st)
 {
-	bool is_known = part->type.len && part->subtype.len &&
-	    (st->utf8 || (!downgrade_is_needed(part->type) &&
-	    !downgrade_is_needed(part->subtype)));
+	return part->kind == PART_MESSAGE && part->child && part->envelope &&
+	    st->depth < DEPTH_MAX;
+}
 
-	if (is_message) {
-		/* message/global is known to RFC 6855's clients only. */
-		buf_adds(out, "\"message\" ");
-		imap_put_string(out, st->utf8 ? part->subtype :
-		    SPAN("rfc822"), st->utf8);
-		return;
-	}
-	if (!is_known || span_iis(part->type, "multipart") ||
-	    (span_iis(part->type, "message") &&
+struct media {
+	struct span type, subtype;
+};
+
+/* What the part is shown as, which its other fields have to bear out. */
+static struct media
+media_of(const struct part *part, const struct style *st)
+{
+	const struct media opaque = { SPAN("application"),
+	    SPAN("octet-stream") };
+
+	/* message/global is known to RFC 6855's clients only. */
+	if (is_message(part, st))
+		return (struct media){ SPAN("message"), st->utf8 ?
+		    part->subtype : SPAN("rfc822") };
+	if (span_iis(part->type, "multipart"))
+		return (struct media){ SPAN("text"), SPAN("plain") };
+	if (!part->type.len || !part->subtype.len ||
+	    (!st->utf8 && (downgrade_is_needed(part->type) ||
+	    downgrade_is_needed(part->subtype))))
+		return opaque;
+	if (span_iis(part->type, "message") &&
 	    (span_iis(part->subtype, "rfc822") ||
-	    span_iis(part->subtype, "global")))) {
-		buf_adds(out, "\"application\" \"octet-stream\"");
-		return;
-	}
-	imap_put_string(out, part->type, st->utf8);
-	buf_addc(out, ' ');
-	imap_put_string(out, part->subtype, st->utf8);
+	    span_iis(part->subtype, "global")))
+		return opaque;
+	return (struct media){ part->type, part->subtype };
 }
 
 static void
 put_one_part(struct buf *out, const struct part *part,
     const struct style *st)
 {
-	bool is_message = part->kind == PART_MESSAGE && part->child &&
-	    part->envelope && st->depth < DEPTH_MAX;
-	bool is_text = !is_message && span_iis(part->type, "text") &&
-	    part->subtype.len && (st->utf8 ||
-	    !downgrade_is_needed(part->subtype));
+	struct media media = media_of(part, st);
+	bool has_encoding = part->encoding_text.len &&
+	    !downgrade_is_needed(part->encoding_text);
 
-	put_type(out, part, is_message, st);
+	imap_put_string(out, media.type, st->utf8);
+	buf_addc(out, ' ');
+	imap_put_string(out, media.subtype, st->utf8);
 	buf_addc(out, ' ');
 	put_params(out, &part->params, st);
 	put_optional(out, part->id, st);
 	put_optional(out, part->description, st);
 	buf_addc(out, ' ');
-	imap_put_string(out, part->encoding_text.len &&
-	    !downgrade_is_needed(part->encoding_text) ?
-	    part->encoding_text : SPAN("7BIT"), st->utf8);
+	imap_put_string(out, has_encoding ? part->encoding_text :
+	    SPAN("7BIT"), st->utf8);
 	buf_addc(out, ' ');
 	buf_addu(out, part->body_len);
-	if (is_message) {
+	if (is_message(part, st)) {
 		buf_addc(out, ' ');
 		imap_put_envelope(out, part->envelope, st->utf8);
 		buf_addc(out, ' ');
 		put_part(out, part->child, *st);
 	}
-	if (is_message || is_text) {
+	if (is_message(part, st) || span_iis(media.type, "text")) {
 		buf_addc(out, ' ');
 		buf_addu(out, part->lines);
 	}
@@ -209,7 +207,8 @@ put_part(struct buf *out, const struct part *part, struct style st)
 {
 	st.depth++;
 	buf_addc(out, '(');
-	if (part->kind == PART_MULTIPART && st.depth < DEPTH_MAX)
+	if (part->kind == PART_MULTIPART && part->child &&
+	    st.depth < DEPTH_MAX)
 		put_multipart(out, part, &st);
 	else
 		put_one_part(out, part, &st);

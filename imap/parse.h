@@ -257,7 +257,7 @@ struct imap_fetch_body {
 	bool partial;
 	uint64_t off, len;	/* of the partial; len >= 1 */
 	/*
-	 * What the answer calls it, in the client's own spelling:
+	 * What the answer calls it, the fields in the client's own spelling:
 	 * "BODY[HEADER.FIELDS (From To)]<0>", "RFC822.TEXT".
 	 */
 	struct span label;

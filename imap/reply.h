@@ -69,8 +69,7 @@ void imap_put_envelope(struct buf *out, const struct envelope *e, bool utf8);
 
 /*
  * BODY's value, or with extended BODYSTRUCTURE's (RFC 3501 section 7.4.2). A
- * multipart without parts, which the grammar cannot say, is shown as one
- * empty text/plain inside.
+ * leaf that says it is a multipart or a message is shown as digest.h says.
  */
 void imap_put_bodystructure(struct buf *out, const struct digest *d,
     bool extended, bool utf8);

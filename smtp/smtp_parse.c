@@ -102,15 +102,17 @@ parse_literal(struct cursor *c, struct span *domain)
 	struct cursor inside;
 	struct span text;
 	struct addr addr;
+	bool is_v6;
 
 	cursor_skip(c, '[');
 	text = cursor_while(c, is_literal);
 	if (!cursor_skip(c, ']'))
 		return PARSE_BAD;
 	inside = cursor_of_span(text);
-	if (cursor_skip_word(&inside, "IPv6:") != (span_chr(text, ':') != NULL))
-		return PARSE_BAD;
-	if (addr_parse(&addr, span_make(inside.p, cursor_left(&inside))) < 0)
+	is_v6 = cursor_skip_word(&inside, "IPv6:");
+	text = span_make(inside.p, cursor_left(&inside));
+	if (is_v6 != (span_chr(text, ':') != NULL) ||
+	    addr_parse(&addr, text) < 0)
 		return PARSE_BAD;
 	*domain = span_make(start, (size_t)(c->p - start));
 	return PARSE_OK;

@@ -1,0 +1,141 @@
+/*
+ * CAPABILITY, NOOP, LOGOUT, STARTTLS (RFC 3501 section 6.1 and 6.2.1), ID (RFC
+ * 2971), ENABLE (RFC 5161), NAMESPACE (RFC 2342).
+ */
+#include <stdlib.h>
+
+#include "imap/imap_priv.h"
+#include "server/base/xalloc.h"
+
+/* Bytes of a client's ID that a log line shows. */
+#define ID_LOG_MAX 200
+
+/*
+ * What works, and nothing else; each family adds its own. CLIENTS: Apple's
+ * and Outlook's phones choose their commands by this list.
+ */
+static const char *const capabilities[] = {
+	"SASL-IR", "LITERAL+", "ID", "ENABLE", "NAMESPACE",
+};
+
+static bool
+can_starttls(const struct imap *im)
+{
+	return im->settings->has_starttls && !im->s.peer.has_tls;
+}
+
+/* RFC 3501 6.2.3: LOGINDISABLED where a password would be in the clear. */
+static void
+put_login_capability(const struct imap *im, struct buf *out)
+{
+	if (can_starttls(im))
+		buf_adds(out, " STARTTLS");
+	if (login_mechanisms(im->login) == 0) {
+		buf_adds(out, " LOGINDISABLED");
+		return;
+	}
+	buf_addc(out, ' ');
+	login_put_mechanisms(im->login, out, "AUTH=", " ");
+}
+
+void
+imap_put_capability(struct imap *im, struct buf *out)
+{
+	buf_adds(out, "CAPABILITY IMAP4rev1");
+	if (im->state == ST_NOAUTH)
+		put_login_capability(im, out);
+	for (size_t i = 0; i < COUNT(capabilities); i++) {
+		buf_addc(out, ' ');
+		buf_adds(out, capabilities[i]);
+	}
+	/* RFC 7889: the same for every mailbox. */
+	buf_adds(out, " APPENDLIMIT=");
+	buf_addu(out, im->settings->size_limit);
+}
+
+enum imap_step
+imap_run_capability(struct imap *im)
+{
+	buf_adds(im->s.out, "* ");
+	imap_put_capability(im, im->s.out);
+	buf_adds(im->s.out, "\r\n");
+	return imap_ok(im, NULL, "CAPABILITY completed");
+}
+
+enum imap_step
+imap_run_noop(struct imap *im)
+{
+	return imap_ok(im, NULL, "NOOP completed");
+}
+
+enum imap_step
+imap_run_logout(struct imap *im)
+{
+	imap_unselect(im);
+	buf_adds(im->s.out, "* BYE Logging out\r\n");
+	(void)imap_ok(im, NULL, "LOGOUT completed");
+	return STEP_CLOSE;
+}
+
+enum imap_step
+imap_run_starttls(struct imap *im)
+{
+	if (im->s.peer.has_tls)
+		return imap_bad(im, "TLS is on already");
+	if (!im->settings->has_starttls)
+		return imap_bad(im, "There is no TLS on this port");
+	(void)imap_ok(im, NULL, "Begin TLS negotiation now");
+	return STEP_TLS;
+}
+
+/* What clients say of themselves helps to understand their trouble. */
+static void
+log_id(struct imap *im)
+{
+	const struct imap_id_args *a = &im->cmd.args.id;
+	struct buf b = BUF_INIT;
+
+	for (size_t i = 0; i < a->count; i++) {
+		const struct imap_id_pair *p = &a->pairs[i];
+
+		if (p->is_nil || (!span_iis(p->name, "name") &&
+		    !span_iis(p->name, "version") && !span_iis(p->name, "os")))
+			continue;
+		if (b.len)
+			buf_addc(&b, ' ');
+		buf_addspan(&b, span_head(p->value, ID_LOG_MAX));
+	}
+	if (b.len)
+		log_event(im->s.env->log, LOG_INFO, "imap", "client",
+		    F_STR("from", im->s.peer.addr), F_STR("user", im->name ?
+		    im->name : ""), F_SPAN("id", buf_span(&b)));
+	buf_release(&b);
+}
+
+enum imap_step
+imap_run_id(struct imap *im)
+{
+	struct buf *out = im->s.out;
+
+	log_id(im);
+	buf_adds(out, "* ID (\"name\" \"Kingpost\" \"version\" ");
+	imap_put_string(out, span_of(im->s.env->version), false);
+	buf_adds(out, ")\r\n");
+	return imap_ok(im, NULL, "ID completed");
+}
+
+/* RFC 5161 section 3.1: what we do not know is passed over. */
+enum imap_step
+imap_run_enable(struct imap *im)
+{
+	buf_adds(im->s.out, "* ENABLED\r\n");
+	return imap_ok(im, NULL, "ENABLE completed");
+}
+
+/* RFC 2342 section 5: everything is one's own. */
+enum imap_step
+imap_run_namespace(struct imap *im)
+{
+	buf_adds(im->s.out, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+	return imap_ok(im, NULL, "NAMESPACE completed");
+}

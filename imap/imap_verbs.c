@@ -1,0 +1,55 @@
+#include "imap/imap_priv.h"
+#include "server/base/xalloc.h"
+
+/*
+ * RFC 3501 section 6: every command we know. imap.c refuses a command outside
+ * its states and parses before it runs; handlers rely on both. A UID form
+ * shares its functions; cmd.uid tells. Sorted by name, which
+ * tests/unit/imap/test_verbs.c checks.
+ */
+static const struct imap_verb verbs[] = {
+	{ "AUTHENTICATE", ST_NOAUTH, V_SECRET, imap_parse_authenticate,
+	    imap_run_authenticate, NULL },
+	{ "CAPABILITY", ST_ANY, 0, imap_parse_none,
+	    imap_run_capability, NULL },
+	{ "ENABLE", ST_LOGGEDIN, 0, imap_parse_enable,
+	    imap_run_enable, NULL },
+	{ "ID", ST_ANY, 0, imap_parse_id,
+	    imap_run_id, NULL },
+	{ "LOGIN", ST_NOAUTH, V_SECRET, imap_parse_login,
+	    imap_run_login, NULL },
+	{ "LOGOUT", ST_ANY, 0, imap_parse_none,
+	    imap_run_logout, NULL },
+	{ "NAMESPACE", ST_LOGGEDIN, 0, imap_parse_none,
+	    imap_run_namespace, NULL },
+	{ "NOOP", ST_ANY, 0, imap_parse_none,
+	    imap_run_noop, NULL },
+	{ "STARTTLS", ST_NOAUTH, 0, imap_parse_none,
+	    imap_run_starttls, NULL },
+};
+
+const struct imap_verb *
+imap_verb_at(size_t i)
+{
+	return i < COUNT(verbs) ? &verbs[i] : NULL;
+}
+
+/* Whether name, with "UID " before it if uid, is the verb's. */
+static bool
+is_named(const struct imap_verb *v, struct span name, bool uid)
+{
+	struct span whole = span_of(v->name);
+
+	if (uid != span_starts(whole, "UID "))
+		return false;
+	return span_ieq(uid ? span_from(whole, 4) : whole, name);
+}
+
+const struct imap_verb *
+imap_verb_find(struct span name, bool uid)
+{
+	for (size_t i = 0; i < COUNT(verbs); i++)
+		if (is_named(&verbs[i], name, uid))
+			return &verbs[i];
+	return NULL;
+}

@@ -1,0 +1,116 @@
+#include <string.h>
+
+#include "imap/imap_priv.h"
+#include "server/base/xalloc.h"
+
+/* ---- sets ---- */
+
+static uint32_t
+last_uid(const struct view *v)
+{
+	uint32_t count = view_count(v);
+	struct msgrow row;
+
+	if (count == 0)
+		return 0;
+	(void)view_get(v, count, &row);
+	return row.uid;
+}
+
+static uint32_t
+uid_of(const struct view *v, uint32_t seq)
+{
+	struct msgrow row;
+
+	(void)view_get(v, seq, &row);
+	return row.uid;
+}
+
+/*
+ * RFC 9051 section 6.4.9: UIDs that do not exist are passed over, and a range
+ * with "*" has the last message whatever the other end is.
+ */
+static void
+add_uids(const struct view *v, const struct seqrange *asked,
+    struct uidset *out)
+{
+	struct seqrange r = imap_seqrange_resolve(*asked, last_uid(v));
+
+	if (r.hi > 0)
+		uidset_add(out, MAX(r.lo, 1), r.hi);
+}
+
+/*
+ * A range with "*" means something as long as there are messages, and nothing
+ * in an empty mailbox: clients ask for 1:* without looking. Any other number
+ * beyond the last is an error (RFC 9051 section 2.3.1.2).
+ */
+static int
+add_seqs(const struct view *v, const struct seqrange *asked,
+    struct uidset *out)
+{
+	uint32_t count = view_count(v);
+	struct seqrange r = imap_seqrange_resolve(*asked, count);
+
+	if (asked->hi == SEQ_STAR) {
+		if (count == 0)
+			return 0;
+		r.lo = MIN(r.lo, count);
+		r.hi = count;
+	}
+	if (r.lo == 0 || r.hi > count)
+		return ERR_RANGE;
+	uidset_add(out, uid_of(v, r.lo), uid_of(v, r.hi));
+	return 0;
+}
+
+int
+imap_resolve_set(const struct imap *im, const struct seqset *set, bool uid,
+    struct uidset *out)
+{
+	int err;
+
+	for (size_t i = 0; i < set->n; i++) {
+		if (uid)
+			add_uids(&im->view, &set->v[i], out);
+		else if ((err = add_seqs(&im->view, &set->v[i], out)) < 0)
+			return err;
+	}
+	return 0;
+}
+
+enum imap_step
+imap_bad_set(struct imap *im)
+{
+	return imap_bad(im, "There is no message with such a number");
+}
+
+/* ---- keywords ---- */
+
+void
+imap_keywords_get(const struct imap *im, struct imap_keywords *k)
+{
+	k->n = MIN(view_keyword_count(&im->view), KEYWORDS_MAX);
+	for (unsigned i = 0; i < k->n; i++)
+		k->v[i] = view_keyword(&im->view, i);
+}
+
+static char *
+copy_span(struct span s)
+{
+	char *p = xmalloc(s.len + 1);
+
+	memcpy(p, s.p, s.len);
+	p[s.len] = '\0';
+	return p;
+}
+
+char **
+imap_keywords_copy(const struct imap_flags *f)
+{
+	char **v = xcalloc(f->keyword_count, sizeof *v);
+
+	for (size_t i = 0; i < f->keyword_count; i++)
+		v[i] = copy_span(f->keywords[i]);
+	return v;
+}

@@ -1,0 +1,220 @@
+#include "imap/parse.h"
+
+#include "tests/check.h"
+#include "tests/unit/imap/parsing.h"
+
+TEST(test_parse_none_lets_only_spaces_follow)
+{
+	check_good(imap_parse_none, SPAN(""));
+	check_good(imap_parse_none, SPAN("  "));
+	check_bad(imap_parse_none, SPAN(" x"),
+	    "unexpected text after the command");
+	check_bad(imap_parse_none, SPAN("\r"), NULL);
+}
+
+TEST(test_parse_login_takes_two_astrings)
+{
+	struct parsing *t = parsing_new(SPAN(" ann@x {5+}\r\np w\"d"));
+
+	CHECK_EQ(parsing_run(t, imap_parse_login), PARSE_OK);
+	CHECK_SPAN(t->args.login.user, "ann@x");
+	CHECK_SPAN(t->args.login.password, "p w\"d");
+	parsing_free(t);
+	check_bad(imap_parse_login, SPAN(" ann"),
+	    "expected a space and an argument");
+	check_bad(imap_parse_login, SPAN(" ann "), "expected a string");
+	check_bad(imap_parse_login, SPAN(" ann pw x"), NULL);
+	check_bad(imap_parse_login, SPAN(""), NULL);
+	check_bad(imap_parse_login, SPAN("  ann pw"), NULL);
+}
+
+TEST(test_parse_authenticate_knows_the_initial_response)
+{
+	static const struct {
+		const char *in;
+		bool has;
+		const char *initial;
+	} rows[] = {
+		{ " PLAIN", false, "" },
+		{ " PLAIN ", false, "" },
+		{ " PLAIN =", true, "" },
+		{ " PLAIN dGVzdAB0ZXN0AHRlc3Q=", true,
+		    "dGVzdAB0ZXN0AHRlc3Q=" },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct parsing *t = parsing_new(span_of(rows[i].in));
+
+		CHECK_EQ(parsing_run(t, imap_parse_authenticate), PARSE_OK);
+		CHECK_SPAN(t->args.authenticate.mechanism, "PLAIN");
+		CHECK_EQ(t->args.authenticate.has_initial, rows[i].has);
+		CHECK_SPAN(t->args.authenticate.initial, rows[i].initial);
+		parsing_free(t);
+	}
+	check_bad(imap_parse_authenticate, SPAN(""), NULL);
+	check_bad(imap_parse_authenticate, SPAN(" \"PLAIN\""), NULL);
+	check_bad(imap_parse_authenticate, SPAN(" PLAIN a b"), NULL);
+}
+
+/* RFC 2971 section 3.1 */
+TEST(test_parse_id_takes_pairs_or_nil)
+{
+	struct parsing *t = parsing_new(SPAN(" (\"name\" \"sodr\" \"version\" "
+	    "\"19.34\" \"vendor\" NIL)"));
+	const struct imap_id_args *id = &t->args.id;
+
+	CHECK_EQ(parsing_run(t, imap_parse_id), PARSE_OK);
+	CHECK_EQ(id->count, 3);
+	CHECK_SPAN(id->pairs[0].name, "name");
+	CHECK_SPAN(id->pairs[0].value, "sodr");
+	CHECK(!id->pairs[1].is_nil);
+	CHECK(id->pairs[2].is_nil);
+	parsing_free(t);
+	check_good(imap_parse_id, SPAN(" NIL"));
+	check_good(imap_parse_id, SPAN(" nil"));
+	check_good(imap_parse_id, SPAN(" ()"));
+	check_bad(imap_parse_id, SPAN(""), NULL);
+	check_bad(imap_parse_id, SPAN(" (\"name\")"), NULL);
+	check_bad(imap_parse_id, SPAN(" (NIL NIL)"), NULL);
+	check_bad(imap_parse_id, SPAN(" (\"a\" \"b\" )"), NULL);
+	check_bad(imap_parse_id, SPAN(" (\"a\" \"b\""), NULL);
+}
+
+TEST(test_parse_id_has_a_cap)
+{
+	struct buf b = BUF_INIT;
+
+	buf_adds(&b, " (\"a\" NIL");
+	for (int i = 1; i < 30; i++)
+		buf_adds(&b, " \"a\" NIL");
+	buf_addc(&b, ')');
+	check_good(imap_parse_id, buf_span(&b));
+	buf_truncate(&b, b.len - 1);
+	buf_adds(&b, " \"a\" NIL)");
+	check_bad(imap_parse_id, buf_span(&b), "more than 30 ID fields");
+	buf_release(&b);
+}
+
+TEST(test_parse_enable_takes_words)
+{
+	struct parsing *t = parsing_new(SPAN(" CONDSTORE UTF8=ACCEPT"));
+
+	CHECK_EQ(parsing_run(t, imap_parse_enable), PARSE_OK);
+	CHECK_EQ(t->args.enable.count, 2);
+	CHECK_SPAN(t->args.enable.words[1], "UTF8=ACCEPT");
+	parsing_free(t);
+	check_bad(imap_parse_enable, SPAN(""), NULL);
+	check_bad(imap_parse_enable, SPAN(" "), NULL);
+	check_bad(imap_parse_enable, SPAN(" A (B)"), NULL);
+}
+
+TEST(test_parse_mailbox_only_and_rename)
+{
+	struct parsing *t = parsing_new(SPAN(" inbox \"new box\""));
+
+	CHECK_EQ(parsing_run(t, imap_parse_rename), PARSE_OK);
+	CHECK_SPAN(t->args.rename.from, "INBOX");
+	CHECK_SPAN(t->args.rename.to, "new box");
+	parsing_free(t);
+	check_good(imap_parse_mailbox_only, SPAN(" x"));
+	check_bad(imap_parse_mailbox_only, SPAN(" x y"), NULL);
+	check_bad(imap_parse_mailbox_only, SPAN(" "),
+	    "expected a mailbox name");
+	check_bad(imap_parse_rename, SPAN(" x"), NULL);
+}
+
+TEST(test_parse_status_takes_items)
+{
+	struct parsing *t = parsing_new(
+	    SPAN(" blurdybloop (UIDNEXT messages UIDNEXT)"));
+
+	CHECK_EQ(parsing_run(t, imap_parse_status), PARSE_OK);
+	CHECK_SPAN(t->args.status.name, "blurdybloop");
+	CHECK_EQ(t->args.status.items, STATUS_UIDNEXT | STATUS_MESSAGES);
+	parsing_free(t);
+	check_bad(imap_parse_status, SPAN(" x"), NULL);
+	check_bad(imap_parse_status, SPAN(" x ()"), "unknown STATUS item");
+	check_bad(imap_parse_status, SPAN(" x (FOO)"), "unknown STATUS item");
+	check_bad(imap_parse_status, SPAN(" x (UIDNEXT"), NULL);
+	check_bad(imap_parse_status, SPAN(" x UIDNEXT"), NULL);
+}
+
+TEST(test_parse_copy_and_uid_expunge)
+{
+	struct parsing *t = parsing_new(SPAN(" 2:4 MEETING"));
+
+	CHECK_EQ(parsing_run(t, imap_parse_copy), PARSE_OK);
+	CHECK_EQ(t->args.copy.set.n, 1);
+	CHECK_SPAN(t->args.copy.name, "MEETING");
+	parsing_free(t);
+	check_good(imap_parse_uid_expunge, SPAN(" 3000:3002"));
+	check_bad(imap_parse_uid_expunge, SPAN(""), NULL);
+	check_bad(imap_parse_copy, SPAN(" x y"), "expected message numbers");
+	check_bad(imap_parse_copy, SPAN(" 1"), NULL);
+	check_bad(imap_parse_copy, SPAN(" 0 x"),
+	    "0 is no number of a message");
+}
+
+TEST(test_parse_store_knows_its_six_forms)
+{
+	static const struct {
+		const char *in;
+		enum flags_how how;
+		bool silent;
+	} rows[] = {
+		{ " 2:4 FLAGS (\\Deleted)", FLAGS_REPLACE, false },
+		{ " 2:4 flags.silent (\\Deleted)", FLAGS_REPLACE, true },
+		{ " 2:4 +FLAGS (\\Deleted)", FLAGS_ADD, false },
+		{ " 2:4 +Flags.Silent \\Deleted", FLAGS_ADD, true },
+		{ " 2:4 -FLAGS \\Deleted", FLAGS_REMOVE, false },
+		{ " 2:4 -FLAGS.SILENT (\\Deleted) ", FLAGS_REMOVE, true },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct parsing *t = parsing_new(span_of(rows[i].in));
+
+		CHECK_EQ(parsing_run(t, imap_parse_store), PARSE_OK);
+		CHECK_EQ(t->args.store.how, rows[i].how);
+		CHECK_EQ(t->args.store.silent, rows[i].silent);
+		CHECK_EQ(t->args.store.flags.bits, FLAG_DELETED);
+		parsing_free(t);
+	}
+}
+
+TEST(test_parse_store_takes_flags_without_parentheses)
+{
+	struct parsing *t = parsing_new(SPAN(" 1 +FLAGS \\Seen $x \\Draft"));
+
+	CHECK_EQ(parsing_run(t, imap_parse_store), PARSE_OK);
+	CHECK_EQ(t->args.store.flags.bits, FLAG_SEEN | FLAG_DRAFT);
+	CHECK_EQ(t->args.store.flags.keyword_count, 1);
+	parsing_free(t);
+	check_good(imap_parse_store, SPAN(" 1 FLAGS ()"));
+	check_bad(imap_parse_store, SPAN(" 1 FLAGS"), NULL);
+	check_bad(imap_parse_store, SPAN(" 1 FLAGS "), "expected a flag");
+	check_bad(imap_parse_store, SPAN(" 1 *FLAGS (x)"), NULL);
+	check_bad(imap_parse_store, SPAN(" 1 FLAGS.LOUD (x)"), NULL);
+	check_bad(imap_parse_store, SPAN(" 1 FLAGS (x) y"), NULL);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_parse_none_lets_only_spaces_follow),
+		cmocka_unit_test(test_parse_login_takes_two_astrings),
+		cmocka_unit_test(
+		    test_parse_authenticate_knows_the_initial_response),
+		cmocka_unit_test(test_parse_id_takes_pairs_or_nil),
+		cmocka_unit_test(test_parse_id_has_a_cap),
+		cmocka_unit_test(test_parse_enable_takes_words),
+		cmocka_unit_test(test_parse_mailbox_only_and_rename),
+		cmocka_unit_test(test_parse_status_takes_items),
+		cmocka_unit_test(test_parse_copy_and_uid_expunge),
+		cmocka_unit_test(test_parse_store_knows_its_six_forms),
+		cmocka_unit_test(
+		    test_parse_store_takes_flags_without_parentheses),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
