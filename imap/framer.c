@@ -311,6 +311,8 @@ refuse_line(struct framer *f, const char *p, size_t n,
     enum frame_error error, const char *why)
 {
 	struct span line = span_from(buf_span(&f->text), f->line_start);
+	/* The bytes that a tag is looked for in, however they came. */
+	size_t look = MIN(IMAP_TAG_MAX + 1, f->limits->line);
 	char tail[sizeof f->tail];
 	size_t tail_len = MIN(line.len, sizeof tail);
 
@@ -318,8 +320,8 @@ refuse_line(struct framer *f, const char *p, size_t n,
 	/* Counted as if skipped from the line's start: the way the line was
 	 * split must not matter. */
 	f->skipped += line.len;
-	if (f->text.len <= IMAP_TAG_MAX)
-		buf_add(&f->text, p, MIN(n, IMAP_TAG_MAX + 1 - f->text.len));
+	if (f->text.len < look)
+		buf_add(&f->text, p, MIN(n, look - f->text.len));
 	refuse(f, error, why);
 	keep_tail(f, tail, tail_len);
 	f->state = FRAMER_SKIP_LINE;
