@@ -35,6 +35,8 @@ db_err(int rc)
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return ERR_BUSY;
+	case SQLITE_INTERRUPT:	/* by ourselves, when the store closes */
+		return ERR_CLOSED;
 	default:
 		return ERR_STORE;
 	}
@@ -45,8 +47,8 @@ db_fail(struct db *db, int rc, const char *what)
 {
 	int err = db_err(rc);
 
-	if (err == 0)
-		return 0;
+	if (err == 0 || err == ERR_CLOSED)
+		return err;
 	STAT_ADD(db->env->stats, store_errors, 1);
 	/* A full disk is met at every request; reserve.c logs it once. */
 	if (err != ERR_FULL)
