@@ -15,7 +15,8 @@
  * and Outlook's phones choose their commands by this list.
  */
 static const char *const capabilities[] = {
-	"SASL-IR", "LITERAL+", "ID", "ENABLE", "NAMESPACE",
+	"SASL-IR", "LITERAL+", "ID", "ENABLE", "IDLE", "NAMESPACE", "UIDPLUS",
+	"MOVE", "UNSELECT",
 };
 
 static bool

@@ -177,6 +177,13 @@ void imap_keywords_get(const struct imap *im, struct imap_keywords *k);
 /* Copies the keyword names of a command for a write request (malloc). */
 char **imap_keywords_copy(const struct imap_flags *f);
 
+/*
+ * Looks up a mailbox by the name a command gave (enum right): done() gets the
+ * op of a struct rjob_lookup. Returns 0, or ERR_NOMBOX for what cannot be a
+ * name, and no op is out.
+ */
+int imap_lookup(struct imap *im, struct span name, unsigned rights);
+
 /* ---- the families ---- */
 
 /* cmd_session.c */
@@ -251,12 +258,15 @@ enum imap_step imap_done_store(struct imap *im, struct op *op);
 
 /* cmd_copy.c */
 enum imap_step imap_run_copy(struct imap *im);
-enum imap_step imap_run_move(struct imap *im);
 enum imap_step imap_done_copy(struct imap *im, struct op *op);
 
 /* cmd_expunge.c */
 enum imap_step imap_run_expunge(struct imap *im);
 enum imap_step imap_done_expunge(struct imap *im, struct op *op);
+/* Whether the client knows of a message with \Deleted. */
+bool imap_has_deleted(const struct imap *im);
+/* Expunges what has \Deleted: all of it, or those in uids, which it takes. */
+void imap_submit_expunge(struct imap *im, struct uidset *uids);
 
 /* cmd_search.c */
 enum imap_step imap_run_search(struct imap *im);

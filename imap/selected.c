@@ -2,6 +2,7 @@
 
 #include "imap/imap_priv.h"
 #include "server/base/xalloc.h"
+#include "store/read.h"
 
 /* ---- sets ---- */
 
@@ -113,4 +114,19 @@ imap_keywords_copy(const struct imap_flags *f)
 	for (size_t i = 0; i < f->keyword_count; i++)
 		v[i] = copy_span(f->keywords[i]);
 	return v;
+}
+
+/* ---- names ---- */
+
+int
+imap_lookup(struct imap *im, struct span name, unsigned rights)
+{
+	char canonical[MAILBOX_NAME_MAX + 1];
+	struct rjob_lookup *job;
+
+	if (mailbox_name_canonical(name, canonical) < 0)
+		return ERR_NOMBOX;
+	job = rjob_lookup_new(im->s.env, &im->s, span_of(canonical), rights);
+	store_read(im->s.env->store, &job->j);
+	return 0;
 }

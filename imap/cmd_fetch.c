@@ -1,0 +1,177 @@
+/*
+ * FETCH and UID FETCH (RFC 3501 section 6.4.5).
+ *
+ * What rows of the view have (UID, FLAGS, INTERNALDATE, RFC822.SIZE) is told
+ * from memory, a few score bytes a message; the rest is fetch_body.c's. \Seen
+ * that a body implies is set by one request for all messages before the first
+ * byte, and nobody waits for it: the client is told with the body, and if the
+ * disk fails then the message is unread again, which hurts nobody.
+ */
+#include <string.h>
+
+#include "imap/fetch_priv.h"
+#include "imap/sync.h"
+#include "store/write.h"
+
+static void
+fetch_release(struct imap *im)
+{
+	struct fetch *f = im->cmd.state;
+
+	fetch_batch_free(im, f->batch);
+	targets_release(&f->targets);
+	uidset_release(&f->seen);
+}
+
+enum imap_step
+fetch_over(struct imap *im, struct fetch *f)
+{
+	if (f->no_memory)
+		return imap_fail(im, ERR_BUDGET);
+	return imap_ok(im, f->some_gone ? "EXPUNGEISSUED" : NULL,
+	    "FETCH completed");
+}
+
+void
+fetch_begin_step(struct imap *im, struct fetch *f, bool between)
+{
+	targets_again(&f->targets);
+	if (between)
+		imap_tell_keywords(im);
+	imap_keywords_get(im, &f->keywords);
+	f->is_cached = false;
+}
+
+/* ---- a line's head ---- */
+
+void
+fetch_put_space(struct buf *out)
+{
+	if (out->p[out->len - 1] != '(')
+		buf_addc(out, ' ');
+}
+
+/* Most messages have the flags of their neighbour. */
+static void
+put_flags(struct imap *im, struct fetch *f, uint64_t flags, bool recent)
+{
+	struct buf *out = im->s.out;
+	size_t start = out->len, len;
+
+	if (f->is_cached && f->cached_flags == flags &&
+	    f->cached_recent == recent) {
+		buf_add(out, f->cached, f->cached_len);
+		return;
+	}
+	imap_put_flags(out, flags, recent, f->keywords.v, f->keywords.n);
+	len = out->len - start;
+	f->is_cached = len <= sizeof f->cached;
+	if (!f->is_cached)
+		return;
+	memcpy(f->cached, out->p + start, len);
+	f->cached_len = len;
+	f->cached_flags = flags;
+	f->cached_recent = recent;
+}
+
+void
+fetch_put_head(struct imap *im, struct fetch *f, uint32_t seq,
+    const struct msgrow *row)
+{
+	struct buf *out = im->s.out;
+	bool is_seen_now = f->seen.n && uidset_has(&f->seen, row->uid);
+
+	buf_adds(out, "* ");
+	buf_addu(out, seq);
+	buf_adds(out, " FETCH (");
+	if (f->items & FETCH_UID) {
+		buf_adds(out, "UID ");
+		buf_addu(out, row->uid);
+	}
+	if ((f->items & FETCH_FLAGS) || is_seen_now) {
+		fetch_put_space(out);
+		buf_adds(out, "FLAGS ");
+		put_flags(im, f, row->flags | (is_seen_now ? FLAG_SEEN : 0),
+		    view_is_recent(&im->view, row->uid));
+	}
+	if (f->items & FETCH_INTERNALDATE) {
+		fetch_put_space(out);
+		buf_adds(out, "INTERNALDATE ");
+		imap_put_internaldate(out, row->internaldate_s);
+	}
+	if (f->items & FETCH_SIZE) {
+		fetch_put_space(out);
+		buf_adds(out, "RFC822.SIZE ");
+		buf_addu(out, row->size);
+	}
+}
+
+/* ---- the command ---- */
+
+static enum imap_step
+fetch_rows(struct imap *im, struct fetch *f)
+{
+	struct msgrow row;
+	uint32_t seq;
+
+	fetch_begin_step(im, f, true);
+	while (imap_has_time(im)) {
+		if (!targets_next(&f->targets, &im->view, &seq, &row))
+			return fetch_over(im, f);
+		fetch_put_head(im, f, seq, &row);
+		buf_adds(im->s.out, ")\r\n");
+	}
+	return STEP_YIELD;
+}
+
+/* RFC 3501 6.4.5: BODY[] without .PEEK sets \Seen. */
+static void
+fetch_set_seen(struct imap *im, struct fetch *f)
+{
+	struct targets t = { .uids = f->targets.uids };
+	struct wreq_flags *r;
+	struct msgrow row;
+	uint32_t seq;
+
+	while (targets_next(&t, &im->view, &seq, &row))
+		if (!targets_is_ghost(&t) && !(row.flags & FLAG_SEEN))
+			uidset_add(&f->seen, row.uid, row.uid);
+	if (f->seen.n == 0)
+		return;
+	r = wreq_flags_new(im->s.env, &im->s);
+	op_disown(&r->w.op);
+	r->w.origin = im->view.id;
+	r->mailbox = view_mailbox(&im->view);
+	uidset_copy(&r->uids, &f->seen);
+	r->how = FLAGS_ADD;
+	r->flags = FLAG_SEEN;
+	r->unchanged_since = UINT64_MAX;
+	store_submit(im->s.env->store, &r->w);
+}
+
+enum imap_step
+imap_run_fetch(struct imap *im)
+{
+	const struct imap_fetch_args *a = &im->cmd.args.fetch;
+	struct fetch *f = arena_alloc(&im->cmd.arena, sizeof *f);
+
+	im->cmd.state = f;
+	im->cmd.release = fetch_release;
+	/* RFC 3501 6.4.8: UID is in every answer to the UID form. */
+	f->items = a->items | (im->cmd.uid ? FETCH_UID : 0);
+	if (imap_resolve_set(im, &a->set, im->cmd.uid, &f->targets.uids) < 0)
+		return imap_bad_set(im);
+	if (a->sets_seen && im->view.writable)
+		fetch_set_seen(im, f);
+	return fetch_needs_reader(a) ? fetch_bodies_run(im, f) :
+	    fetch_rows(im, f);
+}
+
+enum imap_step
+imap_done_fetch(struct imap *im, struct op *op)
+{
+	struct fetch *f = im->cmd.state;
+
+	return fetch_needs_reader(&im->cmd.args.fetch) ?
+	    fetch_bodies_done(im, f, op) : fetch_rows(im, f);
+}

@@ -1,0 +1,50 @@
+/*
+ * IDLE (RFC 2177): a command that lasts until DONE, and tells meanwhile.
+ *
+ * Whatever follows DONE in the same packet is the next command's (CLIENTS:
+ * phones send it at once), which the framer's line mode sees to.
+ */
+#include "imap/imap_priv.h"
+#include "imap/sync.h"
+
+static void
+set_still_here(struct imap *im)
+{
+	im->still_here_ms = env_now_ms(im->s.env) + IMAP_STILL_HERE_MS;
+}
+
+enum imap_step
+imap_run_idle(struct imap *im)
+{
+	framer_done(&im->framer);
+	im->mode = MODE_IDLE;
+	set_still_here(im);
+	imap_continue(im, "idling");
+	return imap_done_idle(im, NULL);
+}
+
+enum imap_step
+imap_done_idle(struct imap *im, struct op *op)
+{
+	(void)op;	/* there are none */
+	return imap_sync(im, false) ? STEP_INPUT : STEP_YIELD;
+}
+
+enum imap_step
+imap_idle_line(struct imap *im, struct span line)
+{
+	if (span_iis(line, "DONE"))
+		return imap_ok(im, NULL, "IDLE completed");
+	return imap_bad(im, "Expected DONE");
+}
+
+/*
+ * Keeps address translators from forgetting the connection, and finds out
+ * where a client has gone without a word.
+ */
+void
+imap_idle_still_here(struct imap *im)
+{
+	buf_adds(im->s.out, "* OK Still here\r\n");
+	set_still_here(im);
+}

@@ -1,0 +1,124 @@
+/*
+ * SELECT, EXAMINE, CLOSE (RFC 3501 sections 6.3.1, 6.3.2, 6.4.2), UNSELECT
+ * (RFC 3691).
+ */
+#include "imap/imap_priv.h"
+#include "imap/sync.h"
+#include "store/read.h"
+#include "store/write.h"
+
+/* Rights that make a mailbox more than read-only (RFC 4314 section 5.2). */
+#define RIGHTS_WRITE (RIGHT_SEEN | RIGHT_WRITE | RIGHT_DELETE_MSG | \
+    RIGHT_EXPUNGE | RIGHT_INSERT)
+
+static bool
+is_examine(const struct imap *im)
+{
+	return im->cmd.verb->name[0] == 'E';
+}
+
+enum imap_step
+imap_run_select(struct imap *im)
+{
+	int err;
+
+	/* RFC 3501 6.3.1: also where the new one cannot be selected. */
+	imap_unselect(im);
+	err = imap_lookup(im, im->cmd.args.mailbox.name, RIGHT_READ);
+	return err < 0 ? imap_fail(im, err) : STEP_WAIT;
+}
+
+static void
+put_number(struct buf *out, const char *before, uint32_t n, const char *after)
+{
+	buf_adds(out, before);
+	buf_addu(out, n);
+	buf_adds(out, after);
+}
+
+/* The view is open: what RFC 3501 6.3.1 has the client know. */
+static enum imap_step
+selected(struct imap *im)
+{
+	const struct view *v = &im->view;
+	struct buf *out = im->s.out;
+	uint32_t unseen = view_first_unseen(v);
+
+	im->state = ST_SELECTED;
+	imap_put_flags_lines(im);
+	put_number(out, "* ", view_count(v), " EXISTS\r\n");
+	put_number(out, "* ", view_recent_count(v), " RECENT\r\n");
+	if (unseen)
+		put_number(out, "* OK [UNSEEN ", unseen, "] First unseen\r\n");
+	put_number(out, "* OK [UIDVALIDITY ", view_uidvalidity(v),
+	    "] UIDs valid\r\n");
+	put_number(out, "* OK [UIDNEXT ", view_uidnext(v),
+	    "] Predicted next UID\r\n");
+	if (is_examine(im))
+		return imap_ok(im, "READ-ONLY", "EXAMINE completed");
+	return imap_ok(im, v->writable ? "READ-WRITE" : "READ-ONLY",
+	    "SELECT completed");
+}
+
+static enum imap_step
+looked_up(struct imap *im, struct rjob_lookup *job)
+{
+	struct mailbox_info info = job->info;
+	int err = job->j.op.err;
+	bool writable;
+
+	op_free(&job->j.op);
+	if (err < 0)
+		return imap_fail(im, err);
+	if (info.noselect)
+		return imap_no(im, "NONEXISTENT",
+		    "There are mailboxes below this name only");
+	writable = !is_examine(im) && (info.rights & RIGHTS_WRITE);
+	err = view_open(&im->view, im->s.env->hub, &im->s, im->s.account,
+	    info.id, writable);
+	if (err < 0)
+		return imap_fail(im, err);
+	return err > 0 ? STEP_WAIT : selected(im);
+}
+
+enum imap_step
+imap_done_select(struct imap *im, struct op *op)
+{
+	int err;
+
+	if (op->tag != VIEW_OP_TAG)
+		return looked_up(im, (struct rjob_lookup *)op);
+	err = view_opened(&im->view, op);
+	return err < 0 ? imap_fail(im, err) : selected(im);
+}
+
+/* RFC 3501 6.4.2: expunges, and tells nothing of it. */
+enum imap_step
+imap_run_close(struct imap *im)
+{
+	if (!im->view.writable || !imap_has_deleted(im)) {
+		imap_unselect(im);
+		return imap_ok(im, NULL, "CLOSE completed");
+	}
+	imap_submit_expunge(im, NULL);
+	return STEP_WAIT;
+}
+
+enum imap_step
+imap_done_close(struct imap *im, struct op *op)
+{
+	int err = op->err;
+
+	op_free(op);
+	if (err < 0 && err != ERR_NOMBOX)
+		return imap_fail(im, err);
+	imap_unselect(im);
+	return imap_ok(im, NULL, "CLOSE completed");
+}
+
+enum imap_step
+imap_run_unselect(struct imap *im)
+{
+	imap_unselect(im);
+	return imap_ok(im, NULL, "UNSELECT completed");
+}
