@@ -421,7 +421,9 @@ command_announced(struct imap *im, const struct frame *f)
 		if (!command_begin(im, &start))
 			return STEP_DONE;
 	}
-	return imap_append_announced(im, f);
+	/* The grammar of the framer knows APPEND, and so does the table. */
+	return c->verb->stream ? c->verb->stream->announced(im, f) :
+	    imap_bad(im, "No message is wanted here");
 }
 
 static const char *
@@ -471,7 +473,7 @@ take_frame(struct imap *im, const struct frame *f)
 	case FRAME_MESSAGE:
 		return command_announced(im, f);
 	case FRAME_BYTES:
-		return imap_append_bytes(im, f->text, f->left);
+		return im->cmd.verb->stream->bytes(im, f->text, f->left);
 	case FRAME_ERROR:
 		return command_refused(im, f);
 	case FRAME_BYE:

@@ -67,11 +67,32 @@ enum imap_verb_flag {
 	V_NOEXPUNGE = 1,	/* RFC 3501 7.4.1: no EXPUNGE is told */
 	V_SECRET = 2,		/* the arguments are wiped once run */
 	V_WRITES = 4,		/* needs a mailbox that is not read-only */
-	V_STREAMS = 8,		/* has literals that are messages */
-	V_DELETES = 16		/* may delete the mailbox it has selected */
+	V_DELETES = 8		/* may delete the mailbox it has selected */
 };
 
 struct imap;
+
+/*
+ * What a command with literals that are messages (APPEND) has besides: two
+ * functions that are called while it is still coming, its verb, tag and arena
+ * set. Their steps:
+ *
+ *   announced  STEP_INPUT: take the message (imap.c tells the framer and the
+ *              client). STEP_DONE: refused with imap_no and the like. The
+ *              text of f lives as long as the call.
+ *   bytes      STEP_INPUT: go on. What cannot be kept is read off and the
+ *              reason given by run. STEP_WAIT: no more for now. left: bytes
+ *              of the message still to come.
+ *
+ * Ops that come home meanwhile go to done, which returns one of these two
+ * steps, or STEP_DONE (only before the message is taken). cmd.release frees
+ * what has come so far, also when the rest of the command turns out wrong.
+ */
+struct imap_stream {
+	enum imap_step (*announced)(struct imap *, const struct frame *f);
+	enum imap_step (*bytes)(struct imap *, struct span bytes,
+	    uint64_t left);
+};
 
 struct imap_verb {
 	const char *name;	/* "FETCH", "UID FETCH" */
@@ -80,6 +101,7 @@ struct imap_verb {
 	enum parse (*parse)(struct imap_parser *, union imap_args *);
 	enum imap_step (*run)(struct imap *);
 	enum imap_step (*done)(struct imap *, struct op *);
+	const struct imap_stream *stream;	/* NULL: no such literals */
 };
 
 enum imap_status { STATUS_OK, STATUS_NO, STATUS_BAD };
@@ -228,23 +250,8 @@ enum imap_step imap_done_list(struct imap *im, struct op *op);
 enum imap_step imap_run_status(struct imap *im);
 enum imap_step imap_done_status(struct imap *im, struct op *op);
 
-/*
- * cmd_append.c. Besides run and done, two that are called while the command
- * is still coming, its verb, tag and arena set. Their steps:
- *
- *   announced  STEP_INPUT: take the message (imap.c tells the framer and the
- *              client). STEP_DONE: refused with imap_no and the like. The
- *              text of f lives as long as the call.
- *   bytes      STEP_INPUT: go on. What cannot be kept is read off and the
- *              reason given by run. STEP_WAIT: no more for now.
- *
- * Ops that come home meanwhile go to done, which returns one of these two
- * steps, or STEP_DONE (only before the message is taken). cmd.release frees
- * what has come so far, also when the rest of the command turns out wrong.
- */
-enum imap_step imap_append_announced(struct imap *im, const struct frame *f);
-enum imap_step imap_append_bytes(struct imap *im, struct span bytes,
-    uint64_t left);
+/* cmd_append.c */
+extern const struct imap_stream imap_append_stream;
 enum imap_step imap_run_append(struct imap *im);
 enum imap_step imap_done_append(struct imap *im, struct op *op);
 

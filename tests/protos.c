@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 
+#include "imap/imap.h"
 #include "pop3/pop3.h"
 #include "smtp/smtp_in.h"
 
@@ -24,6 +25,11 @@ static const struct pop3_settings pop3 = {
 	.has_stls = true, .login = { PLAINTEXT_LOOPBACK, PASSWD_PARAMS_TEST },
 };
 
+static const struct imap_settings imap = {
+	.size_limit = SIZE_LIMIT, .has_starttls = true,
+	.login = { PLAINTEXT_LOOPBACK, PASSWD_PARAMS_TEST },
+};
+
 struct proto {
 	const char *name;
 	struct session_maker maker;
@@ -31,6 +37,7 @@ struct proto {
 
 /* A row for each front-end. */
 static const struct proto protos[] = {
+	{ "imap", { imap_make, &imap } },
 	{ "pop3", { pop3_make, &pop3 } },
 	{ "smtp", { smtp_in_make, &mx } },
 	{ "submission", { smtp_in_make, &submission } },
