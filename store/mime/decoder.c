@@ -6,6 +6,7 @@
 #include "server/base/codec.h"
 #include "server/base/xalloc.h"
 
+#define STEP_MAX ((size_t)128)	/* a line of quoted-printable is shorter */
 #define HELD_MAX 40	/* white space that may turn out to end a line */
 
 enum qp_mode { QP_TEXT, QP_EQUALS, QP_DIGIT, QP_PADDING };
@@ -71,10 +72,12 @@ qp_hold(struct qp *q, struct buf *out, struct span s)
 static void
 qp_text(struct qp *q, struct buf *out, struct span *in)
 {
-	const char *p = in->p, *end = p + in->len, *text_end;
+	const char *p = in->p, *end = p + MIN(in->len, STEP_MAX), *text_end;
+	const char *lf = memchr(p, '\n', (size_t)(end - p));
+	const char *stop = lf ? lf : end;
 
-	while (p < end && *p != '=' && *p != '\n')
-		p++;
+	p = memchr(p, '=', (size_t)(stop - p));
+	p = p ? p : stop;
 	for (text_end = p; text_end > in->p && is_held(text_end[-1]);)
 		text_end--;
 	if (text_end > in->p) {
@@ -93,7 +96,7 @@ qp_text(struct qp *q, struct buf *out, struct span *in)
 		q->mode = QP_EQUALS;
 		p++;
 	}
-	*in = span_make(p, (size_t)(end - p));
+	*in = span_from(*in, (size_t)(p - in->p));
 }
 
 static int

@@ -299,7 +299,6 @@ part_end(struct mime *m, uint64_t offset, uint64_t lf_count)
 		copy_to(m, offset);
 		buf_truncate(&m->preview,
 		    (size_t)MIN(m->preview.len, p->body_len));
-		buf_clear(&m->scratch);
 		preview_make(&m->scratch, p, buf_span(&m->preview));
 		m->digest.preview = arena_span(m->arena,
 		    buf_span(&m->scratch));

@@ -51,14 +51,17 @@ void envelope_read_references(struct digest *d, struct span value,
 void subject_base(struct buf *out, struct span subject, bool *is_reply);
 
 /*
- * preview.c: appends at most DIGEST_PREVIEW_MAX bytes of the text at the
+ * preview.c: makes out at most DIGEST_PREVIEW_MAX bytes of the text at the
  * beginning of a part's body, in one line.
  */
 void preview_make(struct buf *out, const struct part *p, struct span body);
 /* Bytes of a part's body that preview_make wants; 0: not a part for it. */
 size_t preview_wants(const struct part *p);
 
-/* text.c: what a text part's bytes are in; never NULL, returns owned. */
+/* text.c: utf8_fold, fast over what is ASCII. */
+void text_fold(struct buf *out, struct span s);
+
+/* What a text part's bytes are in; never NULL, returns owned. */
 struct charset *text_charset(const struct part *p);
 
 #endif

@@ -31,7 +31,7 @@ preview_wants(const struct part *p)
 static bool
 is_blank(uint32_t cp)
 {
-	return cp <= ' ' || cp == 0x7f || cp == 0xa0 || cp == 0xad ||
+	return cp <= ' ' || (cp >= 0x7f && cp <= 0xa0) || cp == 0xad ||
 	    cp == 0x34f || (cp >= 0x2000 && cp <= 0x200f) ||
 	    cp == 0x2028 || cp == 0x2029 || cp == 0x202f || cp == 0x205f ||
 	    cp == 0x2060 || cp == 0x3000 || cp == 0xfeff;
@@ -45,31 +45,46 @@ is_invisible(uint32_t cp)
 	    cp == 0x2060 || cp == 0xfeff;
 }
 
+/* How much of s is visible ASCII. */
+static size_t
+ascii_word(struct span s)
+{
+	size_t n = 0;
+
+	while (n < s.len && s.p[n] > ' ' && s.p[n] < 0x7f)
+		n++;
+	return n;
+}
+
 /* Appends text in one line, white space collapsed, cut at a character. */
 static void
 add_line(struct buf *out, struct span s)
 {
-	size_t start = out->len;
 	bool space = false;
 	uint32_t cp;
-	size_t len;
 
-	for (; s.len; s = span_from(s, len)) {
-		size_t used = out->len - start;
+	while (s.len) {
+		size_t n = ascii_word(s);
+		size_t room = DIGEST_PREVIEW_MAX - out->len;
+		size_t len = n ? n : utf8_decode(s, &cp);
+		struct span word = span_head(s, len);
 
-		len = utf8_decode(s, &cp);
-		if (is_blank(cp) || (cp >= 0x80 && cp < 0xa0)) {
+		s = span_from(s, len);
+		if (n == 0 && is_blank(cp)) {
 			space |= !is_invisible(cp);
 			continue;
 		}
-		space = space && used;
+		space = space && out->len;
 		/* An invalid byte becomes U+FFFD, three bytes. */
-		if (used + space + UTF8_MAX > DIGEST_PREVIEW_MAX)
+		if (room < (size_t)space + (n ? 1 : UTF8_MAX))
 			return;
 		if (space)
 			buf_addc(out, ' ');
+		if (n)
+			buf_addspan(out, span_head(word, room - space));
+		else
+			utf8_encode(out, cp);
 		space = false;
-		utf8_encode(out, cp);
 	}
 }
 
@@ -98,6 +113,7 @@ preview_make(struct buf *out, const struct part *p, struct span body)
 		text_strip_html(&plain, buf_span(&text));
 	else
 		buf_swap(&plain, &text);
+	buf_clear(out);
 	add_line(out, buf_span(&plain));
 	buf_release(&text);
 	buf_release(&plain);

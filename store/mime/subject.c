@@ -1,4 +1,3 @@
-#include "server/base/utf8.h"
 #include "store/mime/encoded.h"
 #include "store/mime/mime_priv.h"
 
@@ -10,14 +9,17 @@ static void
 normalise(struct buf *out, struct span subject)
 {
 	struct buf text = BUF_INIT;
+	size_t n = 0;
 
 	encoded_decode(&text, subject);
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.p[i] == '\t' ? ' ' : text.p[i];
 
-		if (c != ' ' || (out->len && out->p[out->len - 1] != ' '))
-			buf_addc(out, c);
+		if (c != ' ' || (n && text.p[n - 1] != ' '))
+			text.p[n++] = c;
 	}
+	buf_truncate(&text, n);
+	buf_swap(out, &text);
 	buf_release(&text);
 }
 
@@ -129,6 +131,6 @@ subject_base(struct buf *out, struct span subject, bool *is_reply)
 		s = span_make(s.p + 5, s.len - 6);
 		*is_reply = true;
 	}
-	utf8_fold(out, s);
+	text_fold(out, s);
 	buf_release(&text);
 }

@@ -70,9 +70,8 @@ text_contains(struct span haystack, struct span needle)
 	return memmem(haystack.p, haystack.len, needle.p, needle.len) != NULL;
 }
 
-/* utf8_fold with a fast way for what is ASCII. */
-static void
-fold_add(struct buf *out, struct span s)
+void
+text_fold(struct buf *out, struct span s)
 {
 	buf_reserve(out, s.len);
 	while (s.len) {
@@ -104,11 +103,11 @@ text_header_contains(struct span raw_value, struct span folded_needle,
 	buf_clear(scratch);
 	if (bytes_are_ascii(raw_value.p, raw_value.len) &&
 	    !text_contains(raw_value, SPAN("=?"))) {
-		fold_add(scratch, raw_value);
+		text_fold(scratch, raw_value);
 		return text_contains(buf_span(scratch), folded_needle);
 	}
 	encoded_decode(&decoded, raw_value);
-	fold_add(scratch, buf_span(&decoded));
+	text_fold(scratch, buf_span(&decoded));
 	buf_release(&decoded);
 	return text_contains(buf_span(scratch), folded_needle);
 }
@@ -166,7 +165,7 @@ text_scan_new(const struct part *part, const struct span *folded_needles,
 static void
 scan_text(struct text_scan *t)
 {
-	fold_add(&t->window, buf_span(&t->text));
+	text_fold(&t->window, buf_span(&t->text));
 	buf_clear(&t->text);
 	for (size_t i = 0; i < t->count; i++)
 		if (!t->found[i])
