@@ -319,17 +319,20 @@ read_at(struct parser *p)
 static struct span
 read_route(struct parser *p)
 {
+	bool comma = false;
+
 	while (cursor_peek(&p->c) == '@') {
+		if (comma)
+			put(p, ',');
 		p->at = p->len;
 		put(p, *p->c.p++);
 		do
 			skip_cfws(p);
 		while (read_word(p));
-		while (cursor_peek(&p->c) == ',') {
-			put(p, *p->c.p++);
+		for (comma = false; cursor_skip(&p->c, ','); comma = true)
 			skip_cfws(p);
-		}
 	}
+	p->space = comma;
 	if (!cursor_skip(&p->c, ':'))
 		return span_make(NULL, 0);
 	p->at = NONE;
