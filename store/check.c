@@ -233,23 +233,28 @@ check_hashes(struct db *db, struct buf *why)
 }
 
 int
-store_check(struct store *store, struct buf *why)
+store_check_rows(struct store *store, struct buf *why)
 {
-	struct db *db = &store->db;
 	int n = 0, one;
 
-	if (db_begin_read(db) < 0)
-		return ERR_STORE;
 	for (size_t i = 0; i < COUNT(rules); i++) {
-		if ((one = check_rule(db, i, why)) < 0)
-			goto fail;
+		if ((one = check_rule(&store->db, i, why)) < 0)
+			return ERR_STORE;
 		n += one;
 	}
-	if ((one = check_hashes(db, why)) < 0)
-		goto fail;
-	db_end_read(db);
+	if ((one = check_hashes(&store->db, why)) < 0)
+		return ERR_STORE;
 	return n + one;
-fail:
-	db_end_read(db);
-	return ERR_STORE;
+}
+
+int
+store_check(struct store *store, struct buf *why)
+{
+	int n;
+
+	if (db_begin_read(&store->db) < 0)
+		return ERR_STORE;
+	n = store_check_rows(store, why);
+	db_end_read(&store->db);
+	return n;
 }

@@ -11,7 +11,6 @@
  *   mailboxes that were deleted, then accounts   -> the same
  *   bodies without references, after the delay   -> a content loses one
  *   contents without references                  -> pages become free
- *   references of conversations nobody continued
  *
  * When the disk is short of room nothing waits for its time: the oldest
  * undelete rows go first.
@@ -28,12 +27,7 @@
 /* A message that is still being received after this never will be. */
 #define STAGE_MAX_S (2 * 86400)
 
-/* A reference that nobody used for so long starts a new conversation. */
-#define THREAD_DAYS 400
-
-#define DAY_S 86400
-
-/* Free pages are given back beyond this share of all, so many at a time. */
+/* Free pages are given back beyond this share of all: a tenth. */
 #define FREE_SHARE 10
 #define VACUUM_PAGES 2048
 
@@ -116,15 +110,15 @@ purge_expunged(struct slice *p)
 	int err;
 
 	/*
-	 * By age, and then by what the account asked for. An account that
-	 * keeps its mail for longer stands in nobody's way: its rows are
-	 * passed over, at most once a tick.
+	 * The index gives those who are old enough for the account that
+	 * keeps them shortest; then each account's own days decide.
 	 */
 	if ((err = db_query(p->t->db, &s, "SELECT e.mailbox, e.uid, e.body"
 	    " FROM expunged e LEFT JOIN mailbox m ON m.id = e.mailbox"
 	    " LEFT JOIN account a ON a.id = m.account"
-	    " WHERE e.at <= ?1 AND (?2 OR e.at <="
-	    " ?1 - coalesce(a.undelete_days, 0) * 86400)"
+	    " WHERE e.at <= ?1 - iif(?2, 0, (SELECT ifnull(min("
+	    "undelete_days), 0) FROM account WHERE state < 2)) * 86400"
+	    " AND (?2 OR e.at <= ?1 - ifnull(a.undelete_days, 0) * 86400)"
 	    " ORDER BY e.at LIMIT ?3", A_INT(p->now_s), A_INT(p->hurry),
 	    A_INT(SLICE_ROWS))) < 0)
 		return err;
@@ -330,7 +324,7 @@ is_worth_vacuum(struct store *store, int64_t pages, int64_t free_pages)
 	    free_pages > pages / FREE_SHARE;
 }
 
-void
+bool
 purge_vacuum(struct store *store)
 {
 	struct db *db = &store->db;
@@ -339,7 +333,7 @@ purge_vacuum(struct store *store)
 	if (db_get(db, &pages, "PRAGMA page_count") < 0 ||
 	    db_get(db, &free_pages, "PRAGMA freelist_count") < 0 ||
 	    !is_worth_vacuum(store, pages, free_pages))
-		return;
-	/* A transaction of its own; the rest at the next tick. */
-	(void)db_exec(db, "PRAGMA incremental_vacuum(2048)");
+		return false;
+	/* A transaction of its own: 16 MiB. */
+	return db_exec(db, "PRAGMA incremental_vacuum(2048)") == 0;
 }

@@ -119,6 +119,9 @@ int mailbox_access_name(struct db *db, uint64_t actor, struct span name,
 unsigned mailbox_rights(struct db *db, uint64_t actor, uint64_t mailbox,
     uint64_t account);
 
+/* check.c: store_check within a transaction that is open already. */
+int store_check_rows(struct store *store, struct buf *why);
+
 /* ---- requests that only the store itself makes ---- */
 
 /*

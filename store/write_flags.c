@@ -125,10 +125,64 @@ tell_flags(struct wtxn *t, const struct wreq_flags *r,
 	uidset_copy(&c->uids, &r->uids);
 }
 
+/*
+ * Whether the number of rows that an UPDATE changes says all there is to
+ * count. It does for a whole mailbox marked as read, which is the largest
+ * change that people make: no need to look at every row twice.
+ */
+static bool
+is_countable(const struct change *rule)
+{
+	uint64_t bits = rule->set | rule->clear;
+
+	return rule->max_modseq == UINT64_MAX &&
+	    (bits == FLAG_SEEN || !(bits & (FLAG_SEEN | FLAG_DELETED)));
+}
+
+static int
+update_all(struct wtxn *t, const struct wreq_flags *r,
+    const struct mailbox_row *box, const struct change *rule,
+    sqlite3_int64 *changed)
+{
+	sqlite3_int64 before = sqlite3_total_changes64(t->db->h);
+	int err;
+
+	for (size_t i = 0; i < r->uids.n; i++)
+		if ((err = update_range(t, box, rule, &r->uids.v[i])) < 0)
+			return err;
+	*changed = sqlite3_total_changes64(t->db->h) - before;
+	return 0;
+}
+
+static int
+change_rows(struct wtxn *t, struct wreq_flags *r, struct mailbox_row *box,
+    const struct change *rule, bool *any)
+{
+	sqlite3_int64 changed;
+	int err;
+
+	if (is_countable(rule)) {
+		if ((err = update_all(t, r, box, rule, &changed)) < 0)
+			return err;
+		if (rule->set & FLAG_SEEN)
+			box->unseen -= (uint32_t)changed;
+		else if (rule->clear & FLAG_SEEN)
+			box->unseen += (uint32_t)changed;
+		*any = changed > 0;
+		return 0;
+	}
+	for (size_t i = 0; i < r->uids.n; i++)
+		if ((err = scan_range(t, r, box, rule, &r->uids.v[i],
+		    any)) < 0)
+			return err;
+	return *any ? update_all(t, r, box, rule, &changed) : 0;
+}
+
 int
 apply_flags(struct wtxn *t, struct wreq *w)
 {
 	struct wreq_flags *r = (struct wreq_flags *)w;
+	size_t mark = changeset_mark(t->changes);
 	struct mailbox_row box;
 	struct change rule;
 	bool any = false;
@@ -139,19 +193,12 @@ apply_flags(struct wtxn *t, struct wreq *w)
 	    &box)) < 0 || (err = make_rule(t, r, &box, &rule)) < 0)
 		return err;
 	r->modseq_r = box.modseq;
-	for (size_t i = 0; i < r->uids.n; i++)
-		if ((err = scan_range(t, r, &box, &rule, &r->uids.v[i],
-		    &any)) < 0)
-			return err;
-	if (any) {
-		for (size_t i = 0; i < r->uids.n; i++)
-			if ((err = update_range(t, &box, &rule,
-			    &r->uids.v[i])) < 0)
-				return err;
+	if ((err = change_rows(t, r, &box, &rule, &any)) < 0)
+		return err;
+	if (any)
 		tell_flags(t, r, &box, &rule);
-	}
-	/* A keyword that nothing got yet is a change as well. */
-	if (!any && t->modseq == 0)
+	/* A keyword that nothing got yet is news as well. */
+	if (changeset_mark(t->changes) == mark)
 		return 0;
 	r->modseq_r = wtxn_modseq(t);
 	return mailbox_save(t, &box);

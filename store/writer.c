@@ -330,6 +330,9 @@ writer_apply(struct wtxn *t, struct wreq *r, bool alone)
 		if ((err = db_run(t->db, "ROLLBACK TO req")) < 0)
 			return err;
 	}
+	/* No news: its modseq was not used, and need not be written. */
+	if (changeset_mark(t->changes) == mark)
+		t->now.modseq = before.modseq;
 	return alone ? 0 : db_run(t->db, "RELEASE req");
 }
 
@@ -349,21 +352,23 @@ wal_grew(void *writer, sqlite3 *h, const char *name, int pages)
 
 /*
  * Copies the log into the database. Past RESTART_PAGES the readers are kept
- * out between two slices, so that the log can start over.
+ * out between two slices, so that the log can start over; on a full disk even
+ * its empty file is given back.
  */
 static void
 writer_checkpoint(struct writer *w)
 {
 	struct db *db = &w->store->db;
-	bool insist = w->wal_pages >= RESTART_PAGES;
-	int log = 0, done = 0, rc;
+	int log = 0, done = 0, rc, mode = SQLITE_CHECKPOINT_PASSIVE;
 
-	if (insist)
+	if (reserve_is_short(w->store))
+		mode = SQLITE_CHECKPOINT_TRUNCATE;
+	else if (w->wal_pages >= RESTART_PAGES)
+		mode = SQLITE_CHECKPOINT_RESTART;
+	if (mode != SQLITE_CHECKPOINT_PASSIVE)
 		gate_close(w->store);
-	rc = sqlite3_wal_checkpoint_v2(db->h, NULL, insist ?
-	    SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, &log,
-	    &done);
-	if (insist)
+	rc = sqlite3_wal_checkpoint_v2(db->h, NULL, mode, &log, &done);
+	if (mode != SQLITE_CHECKPOINT_PASSIVE)
 		gate_open(w->store);
 	STAT_ADD(db->env->stats, checkpoints, 1);
 	if ((rc & 0xff) == SQLITE_FULL)
@@ -487,14 +492,21 @@ writer_commit(struct store *store, struct wreq *batch)
 		writer_checkpoint(store->writer);
 }
 
+/* On a full disk so many steps of giving pages back follow each other. */
+#define VACUUM_STEPS 16
+
 /* What only happens when no transaction is open. */
 static void
 writer_maintain(struct store *store)
 {
-	purge_vacuum(store);
-	reserve_tick(store);
+	int steps = reserve_is_short(store) ? VACUUM_STEPS : 1;
+
+	while (steps-- > 0 && purge_vacuum(store))
+		if (steps > 0)
+			writer_checkpoint(store->writer);
 	if (store->writer->wal_pages > 0)
 		writer_checkpoint(store->writer);
+	reserve_tick(store);
 }
 
 /*

@@ -118,8 +118,11 @@ struct wreq_purge {
 	bool more;			/* result: there was more to do */
 };
 struct wreq_purge *wreq_purge_new(struct store *store);
-/* Between transactions: gives free pages back to the file system. */
-void purge_vacuum(struct store *store);
+/*
+ * Between transactions: gives some free pages back to the file system, if
+ * they are worth it. Whether any were.
+ */
+bool purge_vacuum(struct store *store);
 
 /* ---- reserve.c: room for the requests that make room ---- */
 
