@@ -65,7 +65,9 @@ parse_fields(struct imap_parser *p, struct imap_section *s)
 	size_t max = 1;
 	int ch;
 
-	if (imap_parse_space(p) || imap_expect(p, '(',
+	/* The space is left out even in examples: RFC 6858 section 3 */
+	(void)cursor_skip(&p->c, ' ');
+	if (imap_expect(p, '(',
 	    "expected a list of field names in parentheses"))
 		return PARSE_BAD;
 	look = p->c;

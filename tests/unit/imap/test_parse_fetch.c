@@ -58,6 +58,8 @@ static const struct {
 	{ "BODY[2.header.fields.not (\"Subject\")]<0.9>",
 	    "BODY[2.HEADER.FIELDS.NOT (Subject)]<0>", SECTION_FIELDS_NOT, 1,
 	    1, false, true },
+	{ "BODY.PEEK[HEADER.FIELDS(To)]", "BODY[HEADER.FIELDS (To)]",
+	    SECTION_FIELDS, 0, 1, true, false },
 	{ "BODY[HEADER.FIELDS ({3}\r\na b)]",
 	    "BODY[HEADER.FIELDS (\"a b\")]", SECTION_FIELDS, 0, 1, false,
 	    false },
