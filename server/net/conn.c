@@ -109,8 +109,8 @@ conn_close(struct conn *c)
 		limits->empty(limits);
 }
 
-static void
-conn_log(struct conn *c, const char *event, const char *why)
+void
+conn_log(const struct conn *c, const char *event, const char *why)
 {
 	struct peer peer = { 0 };
 

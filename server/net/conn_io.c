@@ -67,9 +67,7 @@ tls_broke(struct conn *c)
 
 	(void)send(c->fd, alert->p, alert->len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	c->has_failed = true;
-	log_event(c->env->log, LOG_INFO, "net", "tls-error",
-	    F_STR("service", c->service->name),
-	    F_STR("why", tls_error(c->tls)));
+	conn_log(c, "tls-error", tls_error(c->tls));
 }
 
 void

@@ -88,6 +88,9 @@ void conn_send(struct conn *c);
 void conn_borrow(struct conn *c);
 void conn_return(struct conn *c);
 
+/* One line about this connection: what happened and why. */
+void conn_log(const struct conn *c, const char *event, const char *why);
+
 /*
  * The numeric address of an IPv4 or IPv6 socket address; false for others.
  */

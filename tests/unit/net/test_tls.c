@@ -359,7 +359,6 @@ TEST(test_tls_fails_on_what_is_no_record)
 		SPAN("GET / HTTP/1.1\r\n\r\n"),
 		SPAN("EHLO client.example\r\n"),
 		SPAN("\x16\x03\x01\xff\xff too long"),
-		SPAN("\x16\x03\x01\x00\x05 junk"),
 		SPAN("\x80\x2e\x01\x00\x02"),
 	};
 	struct side s;
