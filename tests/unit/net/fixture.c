@@ -452,6 +452,8 @@ read_raw(struct client *c, struct buf *into, size_t max)
 
 		if (n == 0 || (n < 0 && errno != EAGAIN))
 			c->has_ended = true;
+		if (n < 0 && errno == ECONNRESET)
+			c->has_reset = true;
 		if (n <= 0)
 			return;
 		buf_add(into, bytes, (size_t)n);

@@ -47,7 +47,7 @@ void world_release(struct world *w);
 		unsigned rounds_ = 0; \
 		while (!(cond)) { \
 			world_round(w); \
-			if (++rounds_ > 60000) \
+			if (++rounds_ > 30000) \
 				fail_msg("waited in vain: %s", #cond); \
 		} \
 	} while (0)
@@ -59,6 +59,7 @@ struct client {
 	struct tls *tls;
 	struct buf in;		/* plain bytes received, all of them */
 	bool has_ended;
+	bool has_reset;		/* the server hung up on unread bytes */
 };
 
 void client_connect(struct world *w, struct client *c);

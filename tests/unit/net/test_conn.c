@@ -434,6 +434,7 @@ TEST(test_conn_delivers_its_last_words_over_unread_input)
 	client_send(&w, &c, b.p, b.len);
 	UNTIL(&w, client_has(&c, "bye\r\n") && c.has_ended);
 	CHECK_STR(c.in.p, "bye\r\n");
+	CHECK(!c.has_reset);
 	buf_release(&b);
 	finish(&w, &c);
 }
