@@ -80,6 +80,9 @@ parse_fetch(struct span line, struct pop3_args *args, uint64_t *lines)
 {
 	struct cursor c = cursor_of_span(span_trim(line));
 
+	/* run_line() does not know a keyword behind a space. */
+	if (line.len && *line.p == ' ')
+		return false;
 	*args = (struct pop3_args){ 0 };
 	*lines = POP3_ALL_LINES;
 	if (cursor_skip_word(&c, "RETR "))

@@ -127,10 +127,10 @@ parse_domain(struct cursor *c, struct span *domain)
 	if (domain->len && domain->p[domain->len - 1] == '.')
 		domain->len--;
 	if (domain->len == 0 || domain->len > SMTP_DOMAIN_MAX ||
-	    *domain->p == '.' || !utf8_is_valid(*domain))
+	    domain->p[domain->len - 1] == '.' || !utf8_is_valid(*domain))
 		return PARSE_BAD;
-	for (size_t i = 1; i < domain->len; i++)
-		if (domain->p[i] == '.' && domain->p[i - 1] == '.')
+	for (size_t i = 0; i < domain->len; i++)
+		if (domain->p[i] == '.' && (i == 0 || domain->p[i - 1] == '.'))
 			return PARSE_BAD;
 	return PARSE_OK;
 }
