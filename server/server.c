@@ -497,7 +497,6 @@ tear_down(struct server *sv)
 	conn_limits_release(&sv->limits);
 	services_free(sv->services);
 	loop_free(sv->loop);
-	certificates_release(&sv->certificates);
 }
 
 static int
@@ -513,7 +512,6 @@ serve(struct server *sv, struct buf *why)
 	if ((err = process_open(&sv->process, sv->config, false, why)) < 0) {
 		work_pool_free(sv->work);
 		loop_free(sv->loop);
-		certificates_release(&sv->certificates);
 		return err;
 	}
 	sv->started_s = env_wall_s(&sv->process.env);
@@ -556,6 +554,7 @@ server_run(const char *config_path)
 	if (err == 0)
 		log_event(&sv->process.log, LOG_INFO, "server", "stopped");
 	free(sv->bound);
+	certificates_release(&sv->certificates);
 	config_free(sv->config);
 	buf_release(&why);
 	free(sv);
