@@ -227,9 +227,14 @@ message_staged(struct message *m, struct op *op)
 {
 	int err = spool_staged(m->spool, op);
 
-	if (err < 0)
+	if (err < 0) {
 		message_fail(m, smtp_reply_for_err(err));
-	else if (!m->in_head)
+		return;
+	}
+	/* A chunk may have waited for this one: no more bytes need to come. */
+	while (spool_submit_stage(m->spool, m->session))
+		;
+	if (!m->in_head)
 		feed_head(m);
 }
 
