@@ -49,7 +49,7 @@ copy_over(struct imap *im, const char *code)
 {
 	const struct copy_state *st = im->cmd.state;
 
-	if (!code && st->has_ghosts)
+	if (!code && st->has_ghosts && !im->cmd.uid)
 		code = "EXPUNGEISSUED";
 	return imap_ok(im, code, is_move(im) ? "MOVE completed" :
 	    "COPY completed");

@@ -49,8 +49,8 @@ store_over(struct imap *im)
 {
 	const struct store_state *st = im->cmd.state;
 
-	return imap_ok(im, st->has_ghosts ? "EXPUNGEISSUED" : NULL,
-	    "STORE completed");
+	return imap_ok(im, st->has_ghosts && !im->cmd.uid ?
+	    "EXPUNGEISSUED" : NULL, "STORE completed");
 }
 
 static void
