@@ -14,13 +14,22 @@
 #include "store/read.h"
 #include "store/store_priv.h"
 
+struct rjob_load;
+
 #define SLICE_BYTES (64u * 1024)
 #define SLICE_US 5000
+
+/* Where the rows of a load go, for the SQL function that takes them. */
+struct load_target {
+	struct rjob_load *load;
+	int err;
+};
 
 /* One connection and the slice at hand. Thread: the reader's. */
 struct reader {
 	struct store *store;
 	struct db *db;
+	struct load_target *target;	/* the connection's */
 	int64_t until_us;		/* when the slice should end */
 };
 
@@ -63,6 +72,9 @@ struct rjob_load {
 	struct mailarray *array;	/* loop thread only; NULL: given up */
 	struct array_data d;		/* result */
 };
+
+/* Teaches a connection the function that loads call; t lives as long. */
+int load_register(struct db *db, struct load_target *t);
 
 /* The log-in data of one account. */
 struct rjob_creds {

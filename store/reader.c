@@ -40,6 +40,7 @@ static const struct rjob_ops kinds[RJOB_KINDS] = {
 struct reader_thread {
 	pthread_t thread;
 	struct db db;
+	struct load_target target;
 	struct readers *readers;
 };
 
@@ -51,6 +52,7 @@ struct readers {
 	bool closing;
 	size_t count;			/* threads started */
 	struct reader_thread threads[READERS_MAX];
+	struct load_target target;	/* inline: of the one connection */
 	struct backup *backup;
 };
 
@@ -90,10 +92,11 @@ slice_in_transaction(struct reader *r, struct rjob *j)
 }
 
 static void
-run_slice(struct store *store, struct db *db, struct rjob *j)
+run_slice(struct store *store, struct db *db, struct load_target *target,
+    struct rjob *j)
 {
 	struct clock *clock = store->env->clock;
-	struct reader r = { .store = store, .db = db,
+	struct reader r = { .store = store, .db = db, .target = target,
 	    .until_us = clock->mono_us(clock) + SLICE_US };
 	int err;
 
@@ -135,7 +138,7 @@ reader_main(void *arg)
 		pthread_mutex_unlock(&rs->lock);
 		if (!j)
 			return NULL;
-		run_slice(rs->store, &t->db, j);
+		run_slice(rs->store, &t->db, &t->target, j);
 	}
 }
 
@@ -181,6 +184,10 @@ start_thread(struct readers *rs, struct buf *why)
 	t->readers = rs;
 	if ((err = db_open_reader(rs->store, &t->db, why)) < 0)
 		return err;
+	if ((err = load_register(&t->db, &t->target)) < 0) {
+		db_close(&t->db);
+		return err;
+	}
 	/* Signals are the main thread's business. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -209,7 +216,7 @@ readers_start(struct store *store, struct buf *why)
 	rs->backup = backup_new(store);
 	store->readers = rs;
 	if (store->settings.is_inline)
-		return 0;
+		return load_register(&store->db, &rs->target);
 	n = n < 1 ? 1 : MIN(n, READERS_MAX);
 	while (rs->count < n)
 		if ((err = start_thread(rs, why)) < 0)
@@ -255,7 +262,7 @@ readers_pump(struct store *store)
 
 	assert(store->settings.is_inline);
 	while ((j = take_job(rs))) {
-		run_slice(store, &store->db, j);
+		run_slice(store, &store->db, &rs->target, j);
 		any = true;
 	}
 	return any;
