@@ -1,0 +1,115 @@
+/*
+ * CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501 sections 6.3.3 to
+ * 6.3.7): one write request each, by name; the writer judges.
+ */
+#include "imap/imap_priv.h"
+#include "server/base/xalloc.h"
+#include "store/write.h"
+
+/* The canonical name as an owned string; NULL for what cannot be a name. */
+static char *
+canonical(struct span name)
+{
+	char out[MAILBOX_NAME_MAX + 1];
+
+	if (mailbox_name_canonical(name, out) < 0)
+		return NULL;
+	return xstrdup(out);
+}
+
+static enum imap_step
+bad_name(struct imap *im)
+{
+	return imap_no(im, "CANNOT", "This cannot be the name of a mailbox");
+}
+
+static bool
+is_inbox(struct span name)
+{
+	return span_iis(name, "INBOX");
+}
+
+static enum imap_step
+submit(struct imap *im, enum mailbox_how how, struct span name,
+    struct span new_name)
+{
+	struct wreq_mailbox *r = wreq_mailbox_new(im->s.env, &im->s);
+
+	r->how = how;
+	r->name = canonical(name);
+	if (how == MAILBOX_RENAME)
+		r->new_name = canonical(new_name);
+	if (!r->name || (how == MAILBOX_RENAME && !r->new_name)) {
+		op_free(&r->w.op);
+		return bad_name(im);
+	}
+	store_submit(im->s.env->store, &r->w);
+	return STEP_WAIT;
+}
+
+/* RFC 3501 6.3.3: INBOX cannot be made; a '/' at the end means nothing here. */
+enum imap_step
+imap_run_create(struct imap *im)
+{
+	struct span name = im->cmd.args.mailbox.name;
+
+	if (is_inbox(name))
+		return imap_no(im, "ALREADYEXISTS", "INBOX is always there");
+	return submit(im, MAILBOX_CREATE, name, SPAN(""));
+}
+
+enum imap_step
+imap_run_delete(struct imap *im)
+{
+	struct span name = im->cmd.args.mailbox.name;
+
+	if (is_inbox(name))
+		return imap_no(im, "CANNOT", "INBOX cannot be deleted");
+	return submit(im, MAILBOX_DELETE, name, SPAN(""));
+}
+
+enum imap_step
+imap_run_rename(struct imap *im)
+{
+	const struct imap_rename_args *a = &im->cmd.args.rename;
+
+	if (is_inbox(a->to))
+		return imap_no(im, "ALREADYEXISTS", "INBOX is always there");
+	return submit(im, MAILBOX_RENAME, a->from, a->to);
+}
+
+/* Any name can be subscribed to: it may come back (RFC 3501 6.3.6). */
+enum imap_step
+imap_run_subscribe(struct imap *im)
+{
+	return submit(im, MAILBOX_SUBSCRIBE, im->cmd.args.mailbox.name,
+	    SPAN(""));
+}
+
+enum imap_step
+imap_run_unsubscribe(struct imap *im)
+{
+	return submit(im, MAILBOX_UNSUBSCRIBE, im->cmd.args.mailbox.name,
+	    SPAN(""));
+}
+
+enum imap_step
+imap_done_mailbox(struct imap *im, struct op *op)
+{
+	static const char *const texts[] = {
+		[MAILBOX_CREATE] = "CREATE completed",
+		[MAILBOX_DELETE] = "DELETE completed",
+		[MAILBOX_RENAME] = "RENAME completed",
+		[MAILBOX_SUBSCRIBE] = "SUBSCRIBE completed",
+		[MAILBOX_UNSUBSCRIBE] = "UNSUBSCRIBE completed",
+	};
+	struct wreq_mailbox *r = CONTAINER_OF(op, struct wreq_mailbox, w.op);
+	const char *text = texts[r->how];
+	int err = op->err;
+
+	op_free(op);
+	/* Not an error to any client that cleans up twice. */
+	if (err == ERR_NOTFOUND)
+		err = 0;
+	return err < 0 ? imap_fail(im, err) : imap_ok(im, NULL, text);
+}
