@@ -229,7 +229,7 @@ finish(struct imap *im)
 
 	if (im->framer.state == FRAMER_ASKED && !framer_refuse(&im->framer)) {
 		c->is_refused = true;
-		feed(im, NULL, 0);
+		feed(im, "", 0);
 		return STEP_INPUT;
 	}
 	c->is_answered = true;
@@ -274,7 +274,7 @@ settle_input(struct imap *im)
 		if (im->framer.sync)
 			imap_continue(im, "Go on");
 		framer_accept(&im->framer);
-		feed(im, NULL, 0);
+		feed(im, "", 0);
 	}
 }
 
