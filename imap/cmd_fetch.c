@@ -4,8 +4,8 @@
  * What rows of the view have (UID, FLAGS, INTERNALDATE, RFC822.SIZE) is told
  * from memory, a few score bytes a message; the rest is fetch_body.c's. \Seen
  * that a body implies is set by one request for all messages before the first
- * byte, and nobody waits for it: the client is told with the body, and if the
- * disk fails then the message is unread again, which hurts nobody.
+ * byte; the client is told with the body. The FETCH does not wait for it, but
+ * the next command that looks at flags does (imap.c).
  */
 #include <string.h>
 
@@ -139,7 +139,8 @@ fetch_set_seen(struct imap *im, struct fetch *f)
 	if (f->seen.n == 0)
 		return;
 	r = wreq_flags_new(im->s.env, &im->s);
-	op_disown(&r->w.op);
+	r->w.op.tag = IMAP_SEEN_TAG;
+	im->seen_out++;
 	r->w.origin = im->view.id;
 	r->mailbox = view_mailbox(&im->view);
 	uidset_copy(&r->uids, &f->seen);
@@ -147,6 +148,12 @@ fetch_set_seen(struct imap *im, struct fetch *f)
 	r->flags = FLAG_SEEN;
 	r->unchanged_since = UINT64_MAX;
 	store_submit(im->s.env->store, &r->w);
+}
+
+bool
+imap_fetch_is_blind(const struct imap *im)
+{
+	return !(im->cmd.args.fetch.items & FETCH_FLAGS);
 }
 
 enum imap_step

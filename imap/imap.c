@@ -233,7 +233,8 @@ finish(struct imap *im)
 		return STEP_INPUT;
 	}
 	c->is_answered = true;
-	if (c->verb && c->status != STATUS_BAD &&
+	/* Flags without the \Seen just told would take it back. */
+	if (c->verb && c->status != STATUS_BAD && im->seen_out == 0 &&
 	    !imap_sync(im, c->verb->flags & V_NOEXPUNGE))
 		return STEP_YIELD;
 	put_answer(im);
@@ -349,6 +350,25 @@ judge(const struct imap *im, const struct imap_verb *v)
 	return "Select a mailbox first";
 }
 
+/*
+ * A FETCH tells of \Seen before the store has it, and the next one may do the
+ * same: so messages read one by one do not wait for the disk each. Whatever
+ * looks at flags does, or it would contradict what was told.
+ */
+static bool
+must_wait(const struct imap *im)
+{
+	return im->seen_out > 0 && !(im->cmd.verb->run == imap_run_fetch &&
+	    imap_fetch_is_blind(im));
+}
+
+static enum imap_step
+run_or_hold(struct imap *im)
+{
+	im->cmd.is_held = must_wait(im);
+	return im->cmd.is_held ? STEP_WAIT : im->cmd.verb->run(im);
+}
+
 /* Whether the command may go on; if not its answer is set. */
 static bool
 command_begin(struct imap *im, const struct imap_start *start)
@@ -400,7 +420,7 @@ command_run(struct imap *im, struct span text, bool in_input)
 		step = p.code ? imap_no(im, p.code, p.why) :
 		    imap_bad(im, p.why);
 	else
-		step = c->verb->run(im);
+		step = run_or_hold(im);
 	if (c->verb->flags & V_SECRET)
 		explicit_bzero((char *)(uintptr_t)text.p, text.len);
 	return step;
@@ -562,6 +582,18 @@ imap_start(struct session *session)
 	settle(im, STEP_INPUT);
 }
 
+/* If the disk failed the message is unread again, which hurts nobody. */
+static void
+seen_done(struct imap *im, struct op *op)
+{
+	op_free(op);
+	im->seen_out--;
+	if (im->seen_out > 0 || !im->cmd.is_held)
+		return;
+	im->cmd.is_held = false;
+	settle(im, im->cmd.verb->run(im));
+}
+
 static void
 imap_done(struct session *session, struct op *op)
 {
@@ -571,6 +603,10 @@ imap_done(struct session *session, struct op *op)
 	step_begin(im);
 	if (im->login && login_owns(im->login, op)) {
 		settle(im, imap_login_step(im, login_done(im->login, op)));
+		return;
+	}
+	if (op->tag == IMAP_SEEN_TAG) {
+		seen_done(im, op);
 		return;
 	}
 	if (!im->cmd.verb || !im->cmd.verb->done) {

@@ -72,6 +72,9 @@ enum imap_verb_flag {
 
 struct imap;
 
+/* Marks the ops that seen_out counts. */
+#define IMAP_SEEN_TAG 0x5ee1
+
 /*
  * What a command with literals that are messages (APPEND) has besides: two
  * functions that are called while it is still coming, its verb, tag and arena
@@ -113,6 +116,7 @@ struct imap_cmd {
 	bool uid;
 	bool is_answered;		/* answer is set, sync goes on */
 	bool is_refused;		/* its literal is being read off */
+	bool is_held;			/* waits for seen_out, then runs */
 	union imap_args args;		/* spans live as long as the command */
 	struct arena arena;
 	void *state;			/* the family's own */
@@ -132,6 +136,7 @@ struct imap {
 	char *name;			/* the account's, for logs; or NULL */
 	struct hub_watch watch;
 	struct view view;		/* open while ST_SELECTED */
+	unsigned seen_out;		/* cmd_fetch.c: writes under way */
 	bool is_utf8;			/* UTF8=ACCEPT; nothing sets it yet */
 	unsigned bad_count;
 	const char *bye;		/* say this and close, when possible */
@@ -258,6 +263,8 @@ enum imap_step imap_done_append(struct imap *im, struct op *op);
 /* cmd_fetch.c */
 enum imap_step imap_run_fetch(struct imap *im);
 enum imap_step imap_done_fetch(struct imap *im, struct op *op);
+/* Whether it can do without knowing what is \Seen by now. */
+bool imap_fetch_is_blind(const struct imap *im);
 
 /* cmd_store.c */
 enum imap_step imap_run_store(struct imap *im);
