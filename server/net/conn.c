@@ -5,10 +5,7 @@
  * turn) is noted in the struct, and then conn_go does what the state and the
  * session's want allow. Sessions are called from nowhere else, so no call
  * into one is ever nested in another.
- *
- * A handshake step runs on a worker: then c->tls is the worker's until the
- * job comes home, and if the connection goes first the job keeps it.
- */
+ * */
 #include "server/net/conn.h"
 
 #include <netinet/in.h>
@@ -24,18 +21,9 @@
 #include "server/net/conn_priv.h"
 
 #define TURN_US 1000		/* then the others have their turn */
-#define RETRY_MS 50		/* when the work queue is full */
 #define KEEPALIVE_S 300
 #define LINGER_BYTES (256u * 1024)	/* thrown away in one turn */
 
-struct handshake {
-	struct job job;
-	struct tls *tls;
-	struct conn *conn;	/* NULL: it has gone; loop thread only */
-	enum tls_result result;
-};
-
-static void conn_go(struct conn *c);
 static void on_poll(uv_poll_t *h, int status, int events);
 static void on_timer(uv_timer_t *h);
 
@@ -59,8 +47,8 @@ on_handle_closed(uv_handle_t *h)
 		free(c);
 }
 
-static void
-end_session(struct conn *c)
+void
+conn_end_session(struct conn *c)
 {
 	struct session *s = c->session;
 
@@ -72,27 +60,15 @@ end_session(struct conn *c)
 	s->ops->end(s);
 }
 
-/* The tls goes with the worker that has it. */
-static void
-drop_tls(struct conn *c)
-{
-	if (c->handshake)
-		c->handshake->conn = NULL;
-	else
-		tls_free(c->tls);
-	c->handshake = NULL;
-	c->tls = NULL;
-}
-
-static void
+void
 conn_close(struct conn *c)
 {
 	struct conn_limits *limits = c->limits;
 
 	if (c->state == CONN_CLOSED)
 		return;
-	end_session(c);
-	drop_tls(c);
+	conn_end_session(c);
+	conn_drop_tls(c);
 	c->state = CONN_CLOSED;
 	loop_task_cancel(&c->ready);
 	loop_task_cancel(&c->turn);
@@ -118,133 +94,6 @@ conn_log(const struct conn *c, const char *event, const char *why)
 	log_event(c->env->log, LOG_INFO, "net", event,
 	    F_STR("service", c->service->name), F_STR("from", peer.addr),
 	    F_STR("why", why));
-}
-
-/* ---- handshake ---- */
-
-static void
-handshake_run(struct job *j)
-{
-	struct handshake *h = CONTAINER_OF(j, struct handshake, job);
-
-	h->result = tls_handshake(h->tls);
-}
-
-static void
-handshake_free(struct op *op)
-{
-	free(CONTAINER_OF(op, struct handshake, job.op));
-}
-
-static void
-handshake_failed(struct conn *c)
-{
-	STAT_ADD(c->env->stats, tls_failed, 1);
-	conn_log(c, "tls-failed", tls_error(c->tls));
-	end_session(c);
-	buf_truncate(&c->out, 0);
-	c->state = CONN_FLUSH;	/* there may be an alert to send */
-}
-
-static void open_session(struct conn *c);
-
-static void
-handshake_made(struct conn *c)
-{
-	struct session *s = c->session;
-
-	STAT_ADD(c->env->stats, tls_handshakes, 1);
-	if (tls_is_resumed(c->tls))
-		STAT_ADD(c->env->stats, tls_resumed, 1);
-	c->state = CONN_OPEN;
-	c->phase_ms = 0;
-	conn_borrow(c);
-	if (!s) {
-		open_session(c);
-		return;
-	}
-	tls_fill_peer(c->tls, &s->peer);
-	s->want = WANT_INPUT;
-	s->ops->secured(s);
-}
-
-/* Runs on the loop when the job is home; takes it. */
-static void
-handshake_finish(struct op *op)
-{
-	struct handshake *h = CONTAINER_OF(op, struct handshake, job.op);
-	struct conn *c = h->conn;
-	enum tls_result result = op->err < 0 ? TLS_FAILED : h->result;
-
-	if (!c)
-		tls_free(h->tls);
-	free(h);
-	if (!c)
-		return;
-	c->handshake = NULL;
-	if (result == TLS_DONE)
-		handshake_made(c);
-	else if (result == TLS_FAILED)
-		handshake_failed(c);
-	conn_go(c);
-}
-
-static void
-handshake_submit(struct conn *c)
-{
-	struct handshake *h = xcalloc(1, sizeof *h);
-
-	op_init(&h->job.op, NULL, c->env->home, handshake_free);
-	h->job.op.finish = handshake_finish;
-	h->job.run = handshake_run;
-	h->tls = c->tls;
-	h->conn = c;
-	if (work_submit(c->env->work, &h->job) < 0) {
-		free(h);
-		c->retry_ms = env_now_ms(c->env) + RETRY_MS;
-		return;
-	}
-	c->handshake = h;
-}
-
-/*
- * RFC 3207 section 4.2, RFC 2595 section 4, RFC 9051 section 11.1: what came
- * in the clear after the command is thrown away; an attacker may have put it
- * there for the session behind TLS to obey.
- */
-static int
-start_tls(struct conn *c)
-{
-	int64_t limit = c->service->handshake_ms ? c->service->handshake_ms :
-	    CONN_HANDSHAKE_MS;
-
-	buf_truncate(&c->in, 0);
-	c->in_used = 0;
-	c->is_stuck = false;
-	c->tls = c->service->tls ? tls_new(c->service->tls, NULL) : NULL;
-	if (!c->tls)
-		return ERR_TLS;
-	c->state = CONN_HANDSHAKE;
-	c->phase_ms = env_now_ms(c->env) + limit;
-	return 0;
-}
-
-static void
-go_handshake(struct conn *c)
-{
-	if (!c->handshake) {
-		conn_send(c);
-		if (c->can_read && !tls_has_record(c->tls))
-			conn_receive(c);
-		if (c->has_failed || c->has_eof) {
-			conn_close(c);
-			return;
-		}
-		if (c->retry_ms == 0 && tls_has_record(c->tls))
-			handshake_submit(c);
-	}
-	c->can_read = false;
-	c->is_muted = c->handshake || c->retry_ms != 0;
 }
 
 /* ---- the session ---- */
@@ -343,7 +192,7 @@ step_tls(struct conn *c)
 	conn_send(c);
 	if (conn_unsent(c) > 0)
 		return false;
-	if (c->tls || start_tls(c) < 0) {
+	if (c->tls || conn_start_tls(c) < 0) {
 		conn_log(c, "tls-not-possible", "no certificate");
 		c->session->want = WANT_CLOSE;
 		return true;
@@ -372,7 +221,7 @@ step(struct conn *c)
 	case WANT_CLOSE:
 		break;
 	}
-	end_session(c);
+	conn_end_session(c);
 	c->state = CONN_FLUSH;
 	return false;
 }
@@ -504,7 +353,7 @@ run_state(struct conn *c)
 {
 	switch (c->state) {
 	case CONN_HANDSHAKE:
-		go_handshake(c);
+		conn_go_handshake(c);
 		break;
 	case CONN_OPEN:
 		go_open(c);
@@ -520,7 +369,7 @@ run_state(struct conn *c)
 	}
 }
 
-static void
+void
 conn_go(struct conn *c)
 {
 	enum conn_state before;
@@ -625,8 +474,8 @@ driver_ready(struct session *s)
 	loop_soon(c->loop, &c->ready);
 }
 
-static void
-open_session(struct conn *c)
+void
+conn_open_session(struct conn *c)
 {
 	const struct session_maker *maker = &c->service->maker;
 	struct peer peer = { 0 };
@@ -701,9 +550,9 @@ conn_start(struct loop *loop, struct env *env, struct service *service,
 	STAT_ADD(env->stats, connections, 1);
 	STAT_ADD(env->stats, connections_open, 1);
 	if (service->tls_mode == SERVICE_IMPLICIT)
-		c->must_close = start_tls(c) < 0;
+		c->must_close = conn_start_tls(c) < 0;
 	else
-		open_session(c);
+		conn_open_session(c);
 	conn_go(c);
 }
 

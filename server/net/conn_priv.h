@@ -88,6 +88,22 @@ void conn_send(struct conn *c);
 void conn_borrow(struct conn *c);
 void conn_return(struct conn *c);
 
+/* Does what state and want allow, after anything has been noted in c. */
+void conn_go(struct conn *c);
+
+/* Ends the session and closes, whatever is unsent. */
+void conn_close(struct conn *c);
+
+/* Makes and starts the session; must_close if the peer has gone. */
+void conn_open_session(struct conn *c);
+void conn_end_session(struct conn *c);	/* none is legal */
+
+/* Drops unconsumed input and begins a handshake. 0 or ERR_TLS. */
+int conn_start_tls(struct conn *c);
+void conn_go_handshake(struct conn *c);
+/* Frees c->tls, or leaves that to the worker that has it. */
+void conn_drop_tls(struct conn *c);
+
 /* One line about this connection: what happened and why. */
 void conn_log(const struct conn *c, const char *event, const char *why);
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "server/base/err.h"
 #include "tests/unit/net/fixture.h"
 
 #define MEGABYTE (1024u * 1024)
@@ -439,6 +440,42 @@ TEST(test_conn_delivers_its_last_words_over_unread_input)
 	finish(&w, &c);
 }
 
+/* A pool that has no room for the first few jobs. */
+struct busy_work {
+	struct work work;
+	struct work *behind;
+	int refusals;
+};
+
+static int
+busy_submit(struct work *w, struct job *j)
+{
+	struct busy_work *b = CONTAINER_OF(w, struct busy_work, work);
+
+	if (b->refusals > 0) {
+		b->refusals--;
+		return ERR_BUSY;
+	}
+	return work_submit(b->behind, j);
+}
+
+TEST(test_conn_tries_a_handshake_again_when_the_workers_are_busy)
+{
+	struct busy_work busy = { .work.submit = busy_submit, .refusals = 3 };
+	struct world w;
+	struct client c;
+
+	world_init(&w);
+	busy.behind = w.env.work;
+	w.env.work = &busy.work;
+	world_listen(&w, SERVICE_IMPLICIT);
+	client_connect(&w, &c);
+	CHECK(client_start_tls(&w, &c, NULL));
+	UNTIL(&w, client_has(&c, "hello\r\n"));
+	CHECK_EQ(busy.refusals, 0);
+	finish(&w, &c);
+}
+
 int
 main(void)
 {
@@ -481,6 +518,8 @@ main(void)
 		cmocka_unit_test(test_conn_shares_turns_fairly),
 		cmocka_unit_test(
 		    test_conn_delivers_its_last_words_over_unread_input),
+		cmocka_unit_test(
+	    test_conn_tries_a_handshake_again_when_the_workers_are_busy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
