@@ -13,7 +13,7 @@
 #define CHUNK_SIZE 4096		/* UTF-8 that one step of iconv may make */
 #define NAME_MAX_LEN 40
 
-enum kind { KIND_ASCII, KIND_UTF8, KIND_LATIN1, KIND_ICONV };
+enum kind { KIND_ASCII, KIND_UTF8, KIND_LATIN1, KIND_ICONV, KIND_PAIRS };
 
 struct charset_name {
 	const char *name;
@@ -89,10 +89,10 @@ static const struct charset_name names[] = {
 	{ "iso-2022-jp-1", "iso-2022-jp-2", KIND_ICONV, false },
 	{ "iso-2022-jp-2", NULL, KIND_ICONV, false },
 	{ "iso-2022-kr", NULL, KIND_ICONV, false },
-	{ "euc-kr", "cp949", KIND_ICONV, false },
-	{ "ks_c_5601-1987", "cp949", KIND_ICONV, false },
-	{ "ksc5601", "cp949", KIND_ICONV, false },
-	{ "cp949", NULL, KIND_ICONV, false },
+	{ "euc-kr", "cp949", KIND_PAIRS, true },
+	{ "ks_c_5601-1987", "cp949", KIND_PAIRS, true },
+	{ "ksc5601", "cp949", KIND_PAIRS, true },
+	{ "cp949", NULL, KIND_PAIRS, true },
 	{ "utf-16", NULL, KIND_ICONV, false },
 	{ "utf-16le", NULL, KIND_ICONV, false },
 	{ "utf-16be", NULL, KIND_ICONV, false },
@@ -122,7 +122,7 @@ static const uint16_t latin1_extra[32] = {
 
 struct charset {
 	const struct charset_name *name;
-	iconv_t cd;		/* KIND_ICONV only */
+	iconv_t cd;		/* KIND_ICONV and KIND_PAIRS only */
 	char carry[CARRY_MAX];	/* the beginning of a character */
 	size_t carry_len;
 };
@@ -153,7 +153,7 @@ charset_new(struct span name)
 
 	if (!n)
 		return NULL;
-	if (n->kind == KIND_ICONV) {
+	if (n->kind == KIND_ICONV || n->kind == KIND_PAIRS) {
 		cd = iconv_open("UTF-8", n->iconv ? n->iconv : n->name);
 		if (cd == (iconv_t)-1)	/* a system without its tables */
 			return NULL;
@@ -254,10 +254,37 @@ add_iconv(struct charset *c, struct buf *out, struct span s)
 		if (err != EILSEQ)
 			break;
 		add_replacement(out);
+		if (left == 0)	/* some converters step over it first */
+			break;
 		in++;
 		left--;
 	}
 	return left;
+}
+
+/*
+ * Korean in pairs of bytes, one at a time: glibc's converter has stepped over
+ * a pair that means nothing when it says so, and what follows would be lost.
+ */
+static size_t
+add_pairs(struct charset *c, struct buf *out, struct span s)
+{
+	while (s.len) {
+		char *in = (char *)(uintptr_t)s.p, text[8], *to = text;
+		size_t len = *s.p & 0x80 ? 2 : 1, left = len;
+		size_t room = sizeof text;
+
+		if (len > s.len)
+			break;
+		if (iconv(c->cd, &in, &left, &to, &room) != (size_t)-1) {
+			buf_add(out, text, sizeof text - room);
+		} else {
+			add_replacement(out);
+			len = s.p[len - 1] & 0x80 ? len : 1;
+		}
+		s = span_from(s, len);
+	}
+	return s.len;
 }
 
 /* Converts; bytes left at the end, the beginning of a character. */
@@ -269,6 +296,8 @@ convert(struct charset *c, struct buf *out, struct span s)
 		return add_utf8(out, s);
 	case KIND_ICONV:
 		return add_iconv(c, out, s);
+	case KIND_PAIRS:
+		return add_pairs(c, out, s);
 	case KIND_ASCII:
 	case KIND_LATIN1:
 		break;
