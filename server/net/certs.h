@@ -15,7 +15,7 @@
 #include "server/base/random.h"
 #include "server/base/span.h"
 
-#define CERT_FILE_MAX (256u * 1024)	/* bytes of a PEM file, before parsing */
+#define CERT_FILE_MAX (256u * 1024)	/* bytes of a PEM file */
 #define CERT_NAMES_MAX 100		/* host names of one certificate */
 #define CERT_SETS_MAX 256		/* certificates of one set */
 #define CERT_FINGERPRINT_LEN 32		/* SHA-256 */

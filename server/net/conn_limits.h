@@ -37,12 +37,12 @@ struct conn_limits_settings {
 };
 
 struct conn_limits {
-	struct conn_limits_settings set;	/* may be replaced at a reload */
+	struct conn_limits_settings set;	/* replaced at a reload */
 	struct env *env;
 	struct list conns;	/* of struct conn, by_limits */
 	unsigned count;		/* of these, without local ones */
 	struct idmap addrs;	/* hash of the key -> struct limit_addr */
-	struct list idle;	/* limit_addr without connections, oldest first */
+	struct list idle;	/* limit_addr without any, oldest first */
 	struct idmap accounts;	/* account -> struct limit_account */
 	/*
 	 * Called on the loop when conns becomes empty, local connections

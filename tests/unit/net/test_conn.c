@@ -482,7 +482,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_conn_answers_pipelined_commands_in_order),
 		cmocka_unit_test(test_conn_takes_a_command_byte_by_byte),
-		cmocka_unit_test(test_conn_drops_plaintext_sent_behind_starttls),
+		cmocka_unit_test(
+		    test_conn_drops_plaintext_sent_behind_starttls),
 		cmocka_unit_test(test_conn_fills_the_peer),
 		cmocka_unit_test(test_conn_sends_megabytes_in_the_clear),
 		cmocka_unit_test(test_conn_sends_megabytes_through_tls),

@@ -217,7 +217,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_work_refuses_a_job_when_the_queue_is_full),
+		cmocka_unit_test(
+		    test_work_refuses_a_job_when_the_queue_is_full),
 		cmocka_unit_test(test_work_runs_few_heavy_jobs_at_once),
 		cmocka_unit_test(
 		    test_work_lets_light_jobs_go_first_but_not_always),
