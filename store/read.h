@@ -110,12 +110,15 @@ struct rjob_search *rjob_search_new(struct env *env, struct session *s,
 
 /*
  * A consistent, checked copy of the whole store: made in the data folder
- * (name removed at once), then handed out slice by slice.
+ * (name removed at once), then handed out slice by slice. The first slice
+ * comes home when the copy is made, without bytes. Errors besides those of
+ * store_read: ERR_BUSY, one is being made already; ERR_FULL, no room for it;
+ * ERR_NOTFOUND, the store is in memory.
  */
 struct rjob_backup {
 	struct rjob j;
 	/* results */
-	uint64_t total, done;		/* bytes; total 0 while still copying */
+	uint64_t total, done;		/* bytes, done with this slice's */
 	struct span bytes;
 };
 struct rjob_backup *rjob_backup_new(struct env *env, struct session *s);

@@ -14,6 +14,7 @@
 
 #define PIECES_MAX 512		/* of one slice */
 #define SCAN_BYTES 4096
+#define SCAN_MAX (64u * 1024)
 
 struct messages_state {
 	size_t item;		/* the next to work on */
@@ -116,22 +117,43 @@ find_blank_line(struct blank_line *b, const char *p, size_t len)
 	return 0;
 }
 
+/* From the digest, which has seen the whole message. */
+static int
+header_len_learned(struct db *db, const struct body *body, uint64_t *len)
+{
+	struct arena a = { 0 };
+	struct digest d;
+	struct span bytes;
+	int err;
+
+	if ((err = read_digest(db, &a, body, &bytes)) == 0 &&
+	    (err = digest_decode(bytes, &a, &d)) == 0)
+		*len = MIN(body->total, body->prefix.len +
+		    d.root->header_len);
+	arena_release(&a);
+	return err == ERR_SYNTAX ? ERR_STORE : err;
+}
+
 /*
  * Bytes of prefix and root header. Looked for in the bytes, which is cheaper
- * than decoding a digest: most headers are in the first 4 KiB.
+ * than decoding a digest: most headers end within the first 4 KiB. Where it
+ * goes on for longer than any honest one the digest is asked, so that a
+ * header of megabytes is not walked through for each of its slices.
  */
 static int
 header_len(struct db *db, const struct body *body, uint64_t *len)
 {
 	struct blank_line b = { .at_start = true };
 	uint64_t off = body->prefix.len;
-	uint64_t end = MIN(body->total, off + MIME_HEADER_MAX);
 	char chunk[SCAN_BYTES];
 	int err;
 
-	while (off < end) {
-		size_t n = (size_t)MIN(sizeof chunk, end - off), found;
+	while (off < body->total) {
+		size_t n = (size_t)MIN(sizeof chunk, body->total - off);
+		size_t found;
 
+		if (off - body->prefix.len >= SCAN_MAX)
+			return header_len_learned(db, body, len);
 		if ((err = body_read(db, body, off, chunk, n)) < 0)
 			return err;
 		if ((found = find_blank_line(&b, chunk, n)) > 0) {

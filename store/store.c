@@ -123,6 +123,8 @@ copy_settings(struct store *store, const struct store_settings *settings)
 		store->settings.is_inline = true;
 	store->settings.dir = xstrdup(settings->dir ? settings->dir : "");
 	store->settings.vfs = settings->vfs ? xstrdup(settings->vfs) : NULL;
+	store->settings.postmaster = xstrdup(settings->postmaster ?
+	    settings->postmaster : "");
 	if (settings->in_memory) {
 		store->path = xstrdup(":memory:");
 	} else {
@@ -144,6 +146,7 @@ release(struct store *store)
 	pthread_rwlock_destroy(&store->gate);
 	free((char *)(uintptr_t)store->settings.dir);
 	free((char *)(uintptr_t)store->settings.vfs);
+	free((char *)(uintptr_t)store->settings.postmaster);
 	free(store->path);
 	free(store);
 }

@@ -35,8 +35,7 @@ struct store_settings {
 	int64_t purge_after_s;		/* expunged bodies are kept so long */
 	/*
 	 * Who gets mail for postmaster and abuse where nobody has the address:
-	 * local@domain of ours. NULL or "": see account.h. Lives as long as
-	 * the store.
+	 * local@domain of ours. NULL or "": see account.h.
 	 */
 	const char *postmaster;
 	const char *vfs;		/* test shim; NULL: the default */

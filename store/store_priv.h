@@ -24,7 +24,7 @@ struct writer;		/* writer_priv.h */
 
 /* Mutex note: the readers' gate is a read-write lock, see gate_enter. */
 struct store {
-	struct store_settings settings;	/* dir and vfs are copies */
+	struct store_settings settings;	/* texts are copies */
 	struct env *env;		/* not its home, hub, creds */
 	char *path;			/* of the database, or ":memory:" */
 	int dir_fd;			/* holds the folder's lock; -1 in memory */

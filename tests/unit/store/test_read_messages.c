@@ -104,6 +104,34 @@ TEST(messages_header_ends_at_the_first_blank_line)
 	fixture_free(f);
 }
 
+TEST(messages_header_may_be_long)
+{
+	struct fixture *f = fixture_new();
+	size_t len = 150 * 1000;
+	char *text = xmalloc(len + 1);
+	struct rjob_messages *m;
+	uint64_t got = 0;
+
+	memset(text, 'x', len);
+	for (size_t i = 0; i + 100 < len; i += 80)
+		memcpy(text + i, "A: b\r\n", 6);
+	memcpy(text + len - 50, "\r\n\r\nbody", 8);
+	text[len] = '\0';
+	m = one_item(f, deliver(f, PREFIX, text), 0, READ_HEADER);
+	do {
+		CHECK_EQ(rig_read(f, &m->j), 0);
+		for (size_t i = 0; i < m->piece_count; i++) {
+			CHECK_EQ(m->pieces[i].want_len,
+			    sizeof PREFIX - 1 + len - 46);
+			got += m->pieces[i].bytes.len;
+		}
+	} while (m->j.more);
+	CHECK_EQ(got, sizeof PREFIX - 1 + len - 46);
+	rig_free(&m->j);
+	free(text);
+	fixture_free(f);
+}
+
 TEST(messages_answers_items_in_order_and_marks_the_gone)
 {
 	struct fixture *f = fixture_new();
@@ -346,6 +374,7 @@ main(void)
 		    messages_gives_ranges_over_prefix_and_content),
 		cmocka_unit_test(
 		    messages_header_ends_at_the_first_blank_line),
+		cmocka_unit_test(messages_header_may_be_long),
 		cmocka_unit_test(
 		    messages_answers_items_in_order_and_marks_the_gone),
 		cmocka_unit_test(messages_makes_an_outdated_digest_again),
