@@ -58,6 +58,7 @@ process_open(struct process *p, const struct config *c, bool inline_store,
 		return err;
 	store_settings_init(&settings);
 	settings.dir = c->data_dir;
+	settings.postmaster = c->postmaster;
 	settings.is_inline = inline_store;
 	settings.readers = c->readers;
 	settings.reserve_bytes = c->reserve;
