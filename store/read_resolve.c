@@ -263,7 +263,7 @@ static int
 follow_role(struct walk *w, uint64_t domain)
 {
 	struct found f;
-	uint64_t account;
+	uint64_t account = 0;
 	int err;
 
 	err = find_configured(w, &f);
