@@ -8,6 +8,8 @@
  * tests/unit/imap/test_verbs.c checks.
  */
 static const struct imap_verb verbs[] = {
+	{ "APPEND", ST_LOGGEDIN, 0, imap_parse_append,
+	    imap_run_append, imap_done_append, &imap_append_stream },
 	{ "AUTHENTICATE", ST_NOAUTH, V_SECRET, imap_parse_authenticate,
 	    imap_run_authenticate, NULL },
 	{ "CAPABILITY", ST_ANY, 0, imap_parse_none,
