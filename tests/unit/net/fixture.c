@@ -381,7 +381,7 @@ client_connect(struct world *w, struct client *c)
 }
 
 /* All of it, running the loop while the socket is full. */
-static void
+static bool
 send_raw(struct world *w, struct client *c, const char *p, size_t len)
 {
 	unsigned rounds = 0;
@@ -390,27 +390,27 @@ send_raw(struct world *w, struct client *c, const char *p, size_t len)
 		ssize_t n = send(c->fd, p, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n < 0 && errno != EAGAIN)
-			return;		/* the server has hung up */
+			return false;	/* the server has hung up */
 		if (n > 0) {
 			p += n;
 			len -= (size_t)n;
 		} else if (++rounds > 200) {
-			return;		/* it does not read */
+			return false;	/* it does not read */
 		} else {
 			world_round(w);
 		}
 	}
+	return true;
 }
 
-void
+bool
 client_send(struct world *w, struct client *c, const char *p, size_t len)
 {
 	struct buf *out;
+	bool went;
 
-	if (!c->tls) {
-		send_raw(w, c, p, len);
-		return;
-	}
+	if (!c->tls)
+		return send_raw(w, c, p, len);
 	while (len > 0) {
 		int n = tls_write(c->tls, p, len);
 
@@ -419,14 +419,15 @@ client_send(struct world *w, struct client *c, const char *p, size_t len)
 		len -= (size_t)n;
 	}
 	out = tls_cipher_out(c->tls);
-	send_raw(w, c, out->p, out->len);
+	went = send_raw(w, c, out->p, out->len);
 	buf_truncate(out, 0);
+	return went;
 }
 
 void
 client_says(struct world *w, struct client *c, const char *line)
 {
-	client_send(w, c, line, strlen(line));
+	(void)client_send(w, c, line, strlen(line));
 }
 
 static void
@@ -489,12 +490,12 @@ client_start_tls(struct world *w, struct client *c, const char *name)
 	while ((r = tls_handshake(c->tls)) == TLS_MORE && !c->has_ended) {
 		struct buf *out = tls_cipher_out(c->tls);
 
-		send_raw(w, c, out->p, out->len);
+		(void)send_raw(w, c, out->p, out->len);
 		buf_truncate(out, 0);
 		world_round(w);
 		read_raw(c, tls_cipher_in(c->tls), SIZE_MAX);
 	}
-	client_send(w, c, "", 0);
+	(void)client_send(w, c, "", 0);
 	return r == TLS_DONE;
 }
 

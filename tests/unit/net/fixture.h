@@ -65,7 +65,8 @@ struct client {
 void client_connect(struct world *w, struct client *c);
 /* Makes a handshake, running the loop; returns whether it worked. */
 bool client_start_tls(struct world *w, struct client *c, const char *name);
-void client_send(struct world *w, struct client *c, const char *p,
+/* Whether all of it went; false when the server does not read it. */
+bool client_send(struct world *w, struct client *c, const char *p,
     size_t len);
 void client_says(struct world *w, struct client *c, const char *line);
 /* Reads what is there, up to max bytes of the network. */
