@@ -447,8 +447,8 @@ take_section(struct imap *im, struct fetch *f, const struct read_piece *pc,
 		if (pc->last && b->literal_left)
 			return ERR_STORE;
 	}
-	b->in_item = !pc->last;
-	if (pc->last)
+	b->in_item = !pc->last && !pc->gone;
+	if (!b->in_item)
 		b->section++;
 	return 0;
 }

@@ -1,0 +1,351 @@
+/*
+ * What is too large, too late or too sudden for a wire script.
+ */
+#include "tests/check.h"
+
+#include "imap/imap.h"
+#include "imap/imap_priv.h"
+#include "tests/driver.h"
+
+#define DAY_MS (86400ll * 1000)
+
+static const struct imap_settings settings = {
+	.size_limit = 50u << 20, .has_starttls = true,
+	.login = { PLAINTEXT_LOOPBACK, PASSWD_PARAMS_TEST },
+};
+static const struct session_maker maker = { imap_make, &settings };
+
+static struct world w;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	world_open(&w);
+	world_add_user(&w, "ann@example.org", "pw");
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct buf why = BUF_INIT;
+	int breaches;
+
+	(void)state;
+	breaches = world_close(&w, &why);
+	if (breaches)
+		print_error("%s\n", why.p);
+	buf_release(&why);
+	return breaches;
+}
+
+static void
+deliver(struct span message, unsigned times)
+{
+	for (unsigned i = 0; i < times; i++)
+		world_deliver(&w, "ann@example.org", "INBOX", message, 0);
+}
+
+/* What is said is answered with what is left in c->out. */
+static void
+say(struct client *c, const char *text)
+{
+	buf_clear(&c->out);
+	client_send(c, text, strlen(text));
+}
+
+static struct client *
+select_inbox(void)
+{
+	struct client *c = client_open(&w, &maker, "127.0.0.1", true);
+
+	say(c, "l LOGIN ann pw\r\ns SELECT INBOX\r\n");
+	CHECK(strstr(c->out.p, "s OK [READ-WRITE]"));
+	buf_clear(&c->out);
+	return c;
+}
+
+static struct imap *
+imap_of(struct client *c)
+{
+	return CONTAINER_OF(c->session, struct imap, s);
+}
+
+static size_t
+count(const struct buf *out, const char *what)
+{
+	size_t n = 0, len = strlen(what);
+
+	for (const char *p = out->p; (p = memmem(p,
+	    (size_t)(out->p + out->len - p), what, len)); p += len)
+		n++;
+	return n;
+}
+
+static void
+many_copies(struct client *c, unsigned doublings)
+{
+	deliver(SPAN("Subject: x\r\n\r\ntext\r\n"), 100);
+	for (unsigned i = 0; i < doublings; i++)
+		say(c, "n NOOP\r\nc COPY 1:* INBOX\r\n");
+	say(c, "n NOOP\r\n");
+}
+
+TEST(test_idle_session_is_small)
+{
+	struct client *c = select_inbox();
+
+	say(c, "i IDLE\r\n");
+	CHECK(sizeof(struct imap) < 2048);
+	CHECK_EQ(imap_of(c)->framer.text.cap, 0);
+	CHECK(imap_of(c)->cmd.arena.used < 64);
+	say(c, "DONE\r\n");
+	CHECK(!imap_of(c)->cmd.arena.head);
+}
+
+TEST(test_long_answers_are_cut_into_turns_and_arrive_whole)
+{
+	struct client *c = select_inbox();
+	struct session *s = c->session;
+	const char *p;
+	size_t before;
+
+	many_copies(c, 6);
+	buf_clear(&c->out);
+	s->ops->input(s, "f FETCH 1:* (UID FLAGS)\r\n", 25);
+	CHECK_EQ(s->want, WANT_TURN);
+	CHECK(c->out.len < 2 * IMAP_STEP_OUT);
+	before = c->out.len;
+	s->ops->turn(s);
+	CHECK(c->out.len > before && c->out.len < before + 2 * IMAP_STEP_OUT);
+	world_pump(&w);
+	CHECK_EQ(count(&c->out, " FETCH (UID "), 6400);
+	p = c->out.p;
+	for (unsigned seq = 1; seq <= 6400; seq++) {
+		char want[32];
+
+		(void)snprintf(want, sizeof want, "* %u FETCH (UID %u ", seq,
+		    seq);
+		CHECK(strncmp(p, want, strlen(want)) == 0);
+		p = strchr(p, '\n') + 1;
+	}
+	CHECK_STR(p, "f OK FETCH completed\r\n");
+}
+
+/* RFC 9051 7.5.1: and no EXPUNGE in it, whatever others do meanwhile. */
+TEST(test_numbers_stay_while_a_fetch_is_cut)
+{
+	struct client *c = select_inbox(), *d;
+	struct session *s = c->session;
+
+	many_copies(c, 6);
+	d = select_inbox();
+	buf_clear(&c->out);
+	s->ops->input(s, "f FETCH 1:* (UID)\r\n", 19);
+	CHECK_EQ(s->want, WANT_TURN);
+	s->want = WANT_PAUSE;	/* a slow client */
+	say(d, "a STORE 1:3000,6400 +FLAGS.SILENT (\\Deleted)\r\n"
+	    "b EXPUNGE\r\n");
+	CHECK(strstr(d->out.p, "b OK"));
+	s->want = WANT_TURN;
+	world_pump(&w);
+	CHECK_EQ(count(&c->out, " EXPUNGE"), 0);
+	CHECK(strstr(c->out.p, "\r\n* 3100 FETCH (UID 3100)\r\n"));
+	CHECK(strstr(c->out.p, "\r\n* 6400 FETCH (UID 6400)\r\n"));
+	CHECK(strstr(c->out.p, "\r\nf OK FETCH completed\r\n"));
+	say(c, "n NOOP\r\n");
+	CHECK_EQ(count(&c->out, " EXPUNGE"), 3001);
+	say(c, "f FETCH 1,* (UID)\r\n");
+	CHECK_STR(c->out.p, "* 1 FETCH (UID 3001)\r\n"
+	    "* 3399 FETCH (UID 6399)\r\nf OK FETCH completed\r\n");
+}
+
+static void
+put_large(struct buf *m, size_t size)
+{
+	buf_adds(m, "Subject: large\r\n\r\n");
+	while (m->len < size)
+		buf_printf(m, "line at %zu\r\n", m->len);
+}
+
+TEST(test_large_messages_arrive_whole)
+{
+	struct buf m = BUF_INIT, want = BUF_INIT;
+	struct client *c;
+
+	put_large(&m, 200 * 1000);
+	deliver(buf_span(&m), 4);
+	c = select_inbox();
+	for (unsigned i = 1; i <= 4; i++)
+		buf_printf(&want, "* %u FETCH (BODY[] {%zu}\r\n%s BODY[TEXT]"
+		    "<70000> {70001}\r\n%.*s BODY[HEADER] {18}\r\n"
+		    "Subject: large\r\n\r\n)\r\n", i, m.len, m.p, 70001,
+		    m.p + 18 + 70000);
+	buf_adds(&want, "f OK FETCH completed\r\n");
+	say(c, "f FETCH 1:4 (BODY.PEEK[] BODY.PEEK[TEXT]<70000.70001> "
+	    "BODY.PEEK[HEADER])\r\n");
+	CHECK(span_eq(buf_span(&c->out), buf_span(&want)));
+	buf_release(&m);
+	buf_release(&want);
+}
+
+static void
+put_long_header(struct buf *m)
+{
+	buf_adds(m, "Subject: long\r\nX-Long: 1");
+	while (m->len < 150 * 1000)
+		buf_adds(m, "\r\n and more and more and more");
+	buf_adds(m, "\r\nTo: x@example.org\r\n\r\ntext\r\n");
+}
+
+TEST(test_headers_of_many_pieces_are_filtered_whole)
+{
+	struct buf m = BUF_INIT;
+	struct client *c;
+
+	put_long_header(&m);
+	deliver(buf_span(&m), 2);
+	c = select_inbox();
+	say(c, "f FETCH 1:2 (BODY.PEEK[HEADER.FIELDS (to Subject)] UID)\r\n");
+	CHECK_STR(c->out.p,
+	    "* 1 FETCH (UID 1 BODY[HEADER.FIELDS (to Subject)] {36}\r\n"
+	    "Subject: long\r\nTo: x@example.org\r\n\r\n)\r\n"
+	    "* 2 FETCH (UID 2 BODY[HEADER.FIELDS (to Subject)] {36}\r\n"
+	    "Subject: long\r\nTo: x@example.org\r\n\r\n)\r\n"
+	    "f OK FETCH completed\r\n");
+	buf_release(&m);
+}
+
+TEST(test_header_without_memory_for_it_is_nil_for_now)
+{
+	struct buf m = BUF_INIT;
+	struct client *c;
+	size_t limit = w.budget.limit;
+
+	put_long_header(&m);
+	deliver(buf_span(&m), 1);
+	c = select_inbox();
+	w.budget.limit = budget_used(&w.budget) + 70 * 1000;
+	say(c, "f FETCH 1 (BODY.PEEK[HEADER.FIELDS (to)] UID)\r\n");
+	w.budget.limit = limit;
+	CHECK_STR(c->out.p, "* 1 FETCH (UID 1 BODY[HEADER.FIELDS (to)] NIL)"
+	    "\r\nf NO [UNAVAILABLE] Trouble here, try again later\r\n");
+	CHECK(strstr(w.complaints.p, "command-trouble"));
+	buf_clear(&w.complaints);
+	buf_release(&m);
+}
+
+/* The store forgets what was expunged a month ago. */
+static void
+purge(void)
+{
+	for (int i = 0; i < 4; i++) {
+		fake_clock_advance(&w.clock, 40 * DAY_MS);
+		store_tick(w.store);
+		world_pump(&w);
+	}
+}
+
+/* RFC 5530 section 3, RFC 2180 section 4.1. */
+TEST(test_purged_bodies_are_nil)
+{
+	struct span m = SPAN("Subject: x\r\n\r\ntext\r\n");
+	struct client *c, *d;
+
+	deliver(m, 3);
+	c = select_inbox();
+	d = select_inbox();
+	say(d, "a STORE 2 +FLAGS.SILENT (\\Deleted)\r\nb EXPUNGE\r\n");
+	purge();
+	say(c, "f FETCH 2:3 (UID BODY.PEEK[TEXT])\r\n");
+	CHECK(strstr(c->out.p, "* 2 FETCH (UID 2 BODY[TEXT] NIL)\r\n"
+	    "* 3 FETCH (UID 3 BODY[TEXT] {6}\r\ntext\r\n)\r\n"));
+	CHECK(strstr(c->out.p, "f OK [EXPUNGEISSUED] FETCH completed\r\n"));
+	say(c, "f FETCH 2 (BODY.PEEK[] BODY.PEEK[HEADER])\r\n");
+	CHECK_STR(c->out.p, "* 2 FETCH (BODY[] NIL BODY[HEADER] NIL)\r\n"
+	    "f OK [EXPUNGEISSUED] FETCH completed\r\n");
+	say(c, "f FETCH 2 (ENVELOPE BODYSTRUCTURE)\r\n");
+	CHECK_STR(c->out.p, "* 2 FETCH (ENVELOPE (NIL NIL NIL NIL NIL NIL NIL"
+	    " NIL NIL NIL) BODYSTRUCTURE (\"text\" \"plain\" (\"charset\""
+	    " \"us-ascii\") NIL NIL \"7BIT\" 0 0 NIL NIL NIL NIL))\r\n"
+	    "f OK [EXPUNGEISSUED] FETCH completed\r\n");
+	say(c, "n NOOP\r\n");
+	CHECK_STR(c->out.p, "* 2 EXPUNGE\r\nn OK NOOP completed\r\n");
+}
+
+/* Whatever a session waits for, it may end then. */
+TEST(test_sessions_may_end_at_any_step)
+{
+	static const char *const commands[] = {
+		"a SELECT INBOX\r\n", "a FETCH 1:* BODY[]\r\n",
+		"a FETCH 1:* (BODY.PEEK[TEXT] ENVELOPE)\r\n",
+		"a STORE 1:* +FLAGS (x)\r\n", "a COPY 1:* Trash\r\n",
+		"a MOVE 1 Trash\r\n", "a EXPUNGE\r\n", "a CLOSE\r\n",
+		"a IDLE\r\n", "a AUTHENTICATE PLAIN\r\n",
+	};
+
+	for (size_t i = 0; i < COUNT(commands); i++) {
+		for (int steps = 0; steps < 5; steps++) {
+			struct client *c;
+
+			deliver(SPAN("Subject: x\r\n\r\ntext\r\n"), 2);
+			c = select_inbox();
+			say(c, "s STORE 1 +FLAGS.SILENT (\\Deleted)\r\n");
+			c->session->ops->input(c->session, commands[i],
+			    strlen(commands[i]));
+			for (int j = 0; j < steps; j++) {
+				store_pump(w.store);
+				post_drain(&w.home);
+			}
+			client_close(c);
+			world_pump(&w);
+		}
+	}
+}
+
+TEST(test_shutdown_waits_for_a_commit_and_not_for_a_reader)
+{
+	struct client *c = select_inbox();
+	struct session *s = c->session;
+
+	many_copies(c, 6);
+	buf_clear(&c->out);
+	s->ops->input(s, "a STORE 1 +FLAGS.SILENT (\\Seen)\r\n", 33);
+	CHECK_EQ(s->want, WANT_PAUSE);
+	s->ops->stop(s, STOP_SHUTDOWN);
+	CHECK_EQ(c->out.len, 0);
+	world_pump(&w);
+	CHECK_STR(c->out.p, "a OK STORE completed\r\n"
+	    "* BYE The server is going down\r\n");
+	CHECK(c->is_closed);
+	c = select_inbox();
+	s = c->session;
+	s->ops->input(s, "f FETCH 1:* (UID)\r\n", 19);
+	CHECK_EQ(s->want, WANT_TURN);
+	s->ops->stop(s, STOP_SHUTDOWN);
+	CHECK_EQ(s->want, WANT_CLOSE);
+	CHECK_EQ(count(&c->out, "BYE"), 0);
+}
+
+#define IN_A_WORLD(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_A_WORLD(test_idle_session_is_small),
+		IN_A_WORLD(
+		    test_long_answers_are_cut_into_turns_and_arrive_whole),
+		IN_A_WORLD(test_numbers_stay_while_a_fetch_is_cut),
+		IN_A_WORLD(test_large_messages_arrive_whole),
+		IN_A_WORLD(test_headers_of_many_pieces_are_filtered_whole),
+		IN_A_WORLD(test_header_without_memory_for_it_is_nil_for_now),
+		IN_A_WORLD(test_purged_bodies_are_nil),
+		IN_A_WORLD(test_sessions_may_end_at_any_step),
+		IN_A_WORLD(
+		    test_shutdown_waits_for_a_commit_and_not_for_a_reader),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
