@@ -165,13 +165,16 @@ give_data_dir(const struct config *c, const struct identity *id,
 	    now.uid != 0)
 		return err;
 	d = opendir(c->data_dir);
-	while (d && (e = readdir(d)))
-		if (strcmp(e->d_name, "..") != 0)
-			(void)fchownat(dirfd(d), e->d_name, id->uid, id->gid,
-			    AT_SYMLINK_NOFOLLOW);
+	while (err == 0 && d && (e = readdir(d)))
+		if (strcmp(e->d_name, "..") != 0 && fchownat(dirfd(d),
+		    e->d_name, id->uid, id->gid, AT_SYMLINK_NOFOLLOW) < 0)
+			err = ERR_IO;
+	if (err < 0 || !d)
+		buf_printf(why, "cannot give %s to user %ld: %s", c->data_dir,
+		    (long)id->uid, strerror(errno));
 	if (d)
 		closedir(d);
-	return identity_give(id, c->data_dir, why);
+	return d ? err : ERR_IO;
 }
 
 /* As root: gives data folder and log to the user, then becomes that user. */
