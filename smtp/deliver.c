@@ -1,5 +1,7 @@
 #include "smtp/deliver.h"
 
+#include <assert.h>
+
 #include "server/base/env.h"
 #include "server/base/hash.h"
 #include "server/base/xalloc.h"
@@ -92,5 +94,6 @@ deliver_make(struct session *s, const struct trace *t,
 		}
 	}
 	idmap_release(&seen);
+	assert(r->rcpt_count > 0);
 	return r;
 }

@@ -17,7 +17,7 @@
 /* Where a message came from, for its Received line. */
 struct trace {
 	const struct peer *peer;
-	const char *hello;	/* safe: what clean_hello of smtp_hello.c leaves */
+	const char *hello;	/* safe: clean_hello() in smtp_hello.c */
 	bool is_esmtp;
 	bool is_logged_in;
 	bool is_utf8;		/* SMTPUTF8 was asked for */

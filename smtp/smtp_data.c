@@ -291,16 +291,9 @@ smtp_data_input(struct smtp_in *s, const char *p, size_t len,
 static enum smtp_reply_id
 judge_chunk(const struct smtp_in *s)
 {
-	switch (s->state) {
-	case ST_NEW:
-		return R_HELLO_FIRST;
-	case ST_READY:
-		return R_MAIL_FIRST;
-	case ST_MAIL:
-		return s->txn.was_refused ? R_NO_RCPTS : R_RCPT_FIRST;
-	default:
-		return s->txn.has_failed ? R_CHUNKS_FAILED : R_NONE;
-	}
+	if (!(s->state & (ST_RCPT | ST_CHUNKS)))
+		return smtp_wrong_state(s);
+	return s->txn.has_failed ? R_CHUNKS_FAILED : R_NONE;
 }
 
 /* The chunk's bytes are in. */

@@ -55,10 +55,11 @@ note_reply(struct smtp_in *s, const struct smtp_reply *r, struct span text)
 	    span_of(s->s.peer.addr);
 
 	s->errors += (r->flags & RF_ERROR) != 0;
-	s->unknown += (r->flags & RF_UNKNOWN) != 0;
+	/* Who has logged in mistypes; others may be guessing. */
+	s->unknown += (r->flags & RF_UNKNOWN) && !s->s.account;
 	if (r->code < 400)
 		return;
-	if (s->state & (ST_MAIL | ST_RCPT | ST_CHUNKS))
+	if (s->verb && (s->verb->flags & V_MESSAGE))
 		STAT_ADD(s->s.env->stats, messages_refused, 1);
 	text = span_head(text, sizeof reason - 1);
 	memcpy(reason, text.p, text.len);
@@ -222,19 +223,22 @@ smtp_reset(struct smtp_in *s)
 		s->state = ST_READY;
 }
 
-/* The verb is known, and not for now: what should come first? */
-static enum smtp_reply_id
-wrong_state(const struct smtp_in *s)
+enum smtp_reply_id
+smtp_wrong_state(const struct smtp_in *s)
 {
+	bool is_data = s->verb->run == smtp_run_data ||
+	    s->verb->run == smtp_run_bdat;
+
 	switch (s->state) {
 	case ST_NEW:
 		return R_HELLO_FIRST;
 	case ST_READY:
 		return R_MAIL_FIRST;
 	case ST_MAIL:
-		if (s->verb->run != smtp_run_data)
+		if (!is_data)
 			return R_MAIL_OPEN;
-		return s->txn.was_refused ? R_NO_RCPTS : R_RCPT_FIRST;
+		return s->txn.no_rcpts == R_NONE ? R_RCPT_FIRST :
+		    s->txn.no_rcpts;
 	case ST_CHUNKS:
 		return s->txn.has_failed ? R_CHUNKS_FAILED : R_CHUNKS_OPEN;
 	default:
@@ -251,7 +255,7 @@ judge(const struct smtp_in *s)
 	if ((v->flags & V_SUBMISSION) && !smtp_is_submission(s))
 		return R_NO_LOGIN;
 	if (!(v->states & s->state))
-		return wrong_state(s);
+		return smtp_wrong_state(s);
 	if ((v->flags & V_LOGIN) && smtp_is_submission(s) && !s->s.account)
 		return login_mechanisms(&s->login) ? R_LOGIN_FIRST :
 		    R_TLS_FIRST;

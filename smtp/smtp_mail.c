@@ -148,7 +148,11 @@ add_rcpt(struct smtp_in *s, const struct resolve_item *item)
 		t->rcpts = xreallocarray(t->rcpts, MAX(RCPTS_FIRST,
 		    2 * t->rcpt_count), sizeof *t->rcpts);
 	rcpt = &t->rcpts[t->rcpt_count++];
-	rcpt->address = arena_span(&t->arena, s->args.path.text);
+	if (s->args.path.kind == PATH_POSTMASTER)
+		rcpt->address = span_of(arena_printf(&t->arena,
+		    "postmaster@%s", s->s.env->hostname));
+	else
+		rcpt->address = arena_span(&t->arena, s->args.path.text);
 	rcpt->account_count = item->account_count;
 	rcpt->accounts = arena_memdup(&t->arena, item->accounts,
 	    item->account_count * sizeof *item->accounts);
@@ -171,7 +175,11 @@ smtp_done_rcpt(struct smtp_in *s, struct op *op)
 		add_rcpt(s, best_item(r));
 		smtp_reply(s, R_RCPT_OK);
 	} else {
-		s->txn.was_refused = true;
+		/* One that may be right later makes all of it "later". */
+		if (smtp_reply_get(v.reply)->code < 500)
+			s->txn.no_rcpts = R_NO_RCPTS_NOW;
+		else if (s->txn.no_rcpts == R_NONE)
+			s->txn.no_rcpts = R_NO_RCPTS;
 		smtp_reply_verdict(s, &v);
 	}
 	op_free(op);

@@ -51,7 +51,8 @@ enum smtp_step {
 enum smtp_verb_flag {
 	V_LOGIN = 1,		/* submission: only when logged in */
 	V_SUBMISSION = 2,	/* there alone */
-	V_SECRET = 4		/* arguments are never logged */
+	V_SECRET = 4,		/* arguments are never logged */
+	V_MESSAGE = 8		/* a refusal is one of a message */
 };
 
 struct smtp_in;
@@ -74,7 +75,8 @@ struct smtp_txn {
 	bool is_utf8;
 	struct rcpt *rcpts;		/* malloc */
 	size_t rcpt_count;
-	bool was_refused;		/* a recipient was */
+	/* What DATA gets if no recipient was accepted; R_NONE: no RCPT. */
+	enum smtp_reply_id no_rcpts;
 	bool has_failed;		/* a chunk has: only RSET helps */
 	struct submit_facts submit;
 	struct message message;
@@ -129,6 +131,8 @@ void smtp_reply_with(struct smtp_in *s, enum smtp_reply_id id,
 void smtp_reply_verdict(struct smtp_in *s, const struct verdict *v);
 /* "smtp" or "submission", for the log. */
 const char *smtp_area(const struct smtp_in *s);
+/* What should have come before the running command. */
+enum smtp_reply_id smtp_wrong_state(const struct smtp_in *s);
 /* Forgets the transaction; the state is ST_READY, if it was not ST_NEW. */
 void smtp_reset(struct smtp_in *s);
 /* Message data begins and ends: another clock runs. */

@@ -62,6 +62,8 @@ enum smtp_reply_flag {
 	    "Trouble on our side; try again later") \
 	X(R_ACCOUNT_GONE, 451, "4.2.1", 0, \
 	    "A recipient has just gone away; try again later") \
+	X(R_NO_RCPTS_NOW, 451, "4.5.1", 0, \
+	    "None of the recipients was accepted; try again later") \
 	X(R_NO_SPACE,     452, "4.3.1", 0, \
 	    "Short of space for mail; try again later") \
 	X(R_NO_MEMORY,    452, "4.3.1", 0, \
