@@ -16,7 +16,7 @@
  */
 static const char *const capabilities[] = {
 	"SASL-IR", "LITERAL+", "ID", "ENABLE", "IDLE", "NAMESPACE", "UIDPLUS",
-	"MOVE", "UNSELECT",
+	"MOVE", "UNSELECT", "MULTIAPPEND", "ESEARCH",
 };
 
 static bool
