@@ -27,6 +27,9 @@ enum imap_step
 imap_done_idle(struct imap *im, struct op *op)
 {
 	(void)op;	/* there are none */
+	/* Who does not read is told the rest when it does. */
+	if (im->s.out->len > SESSION_OUT_HIGH)
+		return STEP_YIELD;
 	return imap_sync(im, false) ? STEP_INPUT : STEP_YIELD;
 }
 

@@ -151,7 +151,9 @@ put_answer(struct imap *im)
 	buf_adds(out, c->text);
 	buf_adds(out, "\r\n");
 	count_bad(im);
-	if (c->status != STATUS_OK)
+	/* Of a log-in that failed auth/login.c knows more. */
+	if (c->status != STATUS_OK && !(c->verb && (c->verb->flags &
+	    V_SECRET)))
 		log_answer(im);
 }
 

@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "imap/imap_priv.h"
@@ -31,14 +32,12 @@ uid_of(const struct view *v, uint32_t seq)
  * RFC 9051 section 6.4.9: UIDs that do not exist are passed over, and a range
  * with "*" has the last message whatever the other end is.
  */
-static void
-add_uids(const struct view *v, const struct seqrange *asked,
-    struct uidset *out)
+static struct uidrange
+uids_of_uids(const struct view *v, const struct seqrange *asked)
 {
 	struct seqrange r = imap_seqrange_resolve(*asked, last_uid(v));
 
-	if (r.hi > 0)
-		uidset_add(out, MAX(r.lo, 1), r.hi);
+	return (struct uidrange){ r.hi ? MAX(r.lo, 1) : 0, r.hi };
 }
 
 /*
@@ -47,12 +46,13 @@ add_uids(const struct view *v, const struct seqrange *asked,
  * beyond the last is an error (RFC 9051 section 2.3.1.2).
  */
 static int
-add_seqs(const struct view *v, const struct seqrange *asked,
-    struct uidset *out)
+uids_of_seqs(const struct view *v, const struct seqrange *asked,
+    struct uidrange *out)
 {
 	uint32_t count = view_count(v);
 	struct seqrange r = imap_seqrange_resolve(*asked, count);
 
+	*out = (struct uidrange){ 0, 0 };
 	if (asked->hi == SEQ_STAR) {
 		if (count == 0)
 			return 0;
@@ -61,23 +61,38 @@ add_seqs(const struct view *v, const struct seqrange *asked,
 	}
 	if (r.lo == 0 || r.hi > count)
 		return ERR_RANGE;
-	uidset_add(out, uid_of(v, r.lo), uid_of(v, r.hi));
+	*out = (struct uidrange){ uid_of(v, r.lo), uid_of(v, r.hi) };
 	return 0;
 }
 
+static int
+compare_ranges(const void *x, const void *y)
+{
+	const struct uidrange *a = x, *b = y;
+
+	return (a->lo > b->lo) - (a->lo < b->lo);
+}
+
+/* Sorted first, for a set is made in linear time from rising ranges only. */
 int
 imap_resolve_set(const struct imap *im, const struct seqset *set, bool uid,
     struct uidset *out)
 {
-	int err;
+	struct uidrange *v = xcalloc(set->n, sizeof *v);
+	int err = 0;
 
-	for (size_t i = 0; i < set->n; i++) {
+	for (size_t i = 0; i < set->n && err == 0; i++) {
 		if (uid)
-			add_uids(&im->view, &set->v[i], out);
-		else if ((err = add_seqs(&im->view, &set->v[i], out)) < 0)
-			return err;
+			v[i] = uids_of_uids(&im->view, &set->v[i]);
+		else
+			err = uids_of_seqs(&im->view, &set->v[i], &v[i]);
 	}
-	return 0;
+	qsort(v, set->n, sizeof *v, compare_ranges);
+	for (size_t i = 0; i < set->n && err == 0; i++)
+		if (v[i].hi > 0)
+			uidset_add(out, v[i].lo, v[i].hi);
+	free(v);
+	return err;
 }
 
 enum imap_step

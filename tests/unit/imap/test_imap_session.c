@@ -304,6 +304,26 @@ TEST(test_sessions_may_end_at_any_step)
 	}
 }
 
+/* Chunks of what was given up come home to nobody. */
+TEST(test_append_that_breaks_off_does_not_disturb_the_next)
+{
+	struct client *c = select_inbox();
+	struct buf m = BUF_INIT, in = BUF_INIT;
+
+	put_large(&m, 400 * 1000);
+	buf_printf(&in, "a APPEND Drafts {%zu+}\r\n%s garbage\r\n"
+	    "b APPEND Drafts {%zu+}\r\n%s\r\nc STATUS Drafts (MESSAGES)"
+	    "\r\n", m.len, m.p, m.len, m.p);
+	client_send(c, in.p, in.len);
+	CHECK(strstr(c->out.p, "a BAD "));
+	CHECK(strstr(c->out.p, "b OK [APPENDUID "));
+	CHECK(strstr(c->out.p, "* STATUS Drafts (MESSAGES 1)\r\n"));
+	say(c, "s SELECT Drafts\r\nf FETCH 1 BODY[]\r\n");
+	CHECK(strstr(c->out.p, m.p));
+	buf_release(&m);
+	buf_release(&in);
+}
+
 TEST(test_shutdown_waits_for_a_commit_and_not_for_a_reader)
 {
 	struct client *c = select_inbox();
@@ -343,6 +363,8 @@ main(void)
 		IN_A_WORLD(test_header_without_memory_for_it_is_nil_for_now),
 		IN_A_WORLD(test_purged_bodies_are_nil),
 		IN_A_WORLD(test_sessions_may_end_at_any_step),
+		IN_A_WORLD(
+		    test_append_that_breaks_off_does_not_disturb_the_next),
 		IN_A_WORLD(
 		    test_shutdown_waits_for_a_commit_and_not_for_a_reader),
 	};
