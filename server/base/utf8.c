@@ -4,6 +4,7 @@
 
 #include <utf8proc.h>
 
+#include "server/base/ascii.h"
 #include "server/base/err.h"
 #include "server/base/xalloc.h"
 
@@ -18,11 +19,7 @@
 bool
 utf8_is_ascii(struct span s)
 {
-	unsigned char any = 0;
-
-	for (size_t i = 0; i < s.len; i++)
-		any |= (unsigned char)s.p[i];
-	return any < 0x80;
+	return ascii_is_all(s.p, s.len);
 }
 
 /* Bytes that the lead byte announces: 1..4, 0 when it cannot lead. */
@@ -78,9 +75,11 @@ utf8_is_valid(struct span s)
 	uint32_t cp;
 	size_t len;
 
-	for (; s.len; s = span_from(s, len))
-		if ((len = decode_valid(s, &cp)) == 0)
+	for (; s.len; s = span_from(s, len)) {
+		len = ascii_run(s.p, s.len);
+		if (len == 0 && (len = decode_valid(s, &cp)) == 0)
 			return false;
+	}
 	return true;
 }
 
@@ -140,23 +139,64 @@ fold_add(struct buf *out, uint32_t cp, const char *p, size_t len)
 		utf8_encode(out, (uint32_t)to[i]);
 }
 
+/*
+ * What cp folds to where that is known without asking the library: 0 where it
+ * is not. These are the letters that much of all mail outside of ASCII is
+ * written in.
+ */
+static uint32_t
+fold_known(uint32_t cp)
+{
+	if (cp >= 0xc0 && cp <= 0xff)		/* Latin-1; sharp s is "ss" */
+		return cp == 0xdf ? 0 : cp >= 0xdf || cp == 0xd7 ? cp :
+		    cp + 0x20;
+	if (cp >= 0x410 && cp <= 0x44f)		/* Cyrillic */
+		return cp < 0x430 ? cp + 0x20 : cp;
+	if (cp >= 0x2010 && cp <= 0x2027)	/* dashes and quotes */
+		return cp;
+	if (cp >= 0x3000 && cp <= 0x9fff)	/* kana, Han: no case */
+		return cp;
+	if (cp >= 0xac00 && cp <= 0xd7a3)	/* Hangul: no case */
+		return cp;
+	return 0;
+}
+
+/* Appends one character from the front of s; returns its bytes. */
+static size_t
+fold_one(struct buf *out, struct span s)
+{
+	uint32_t cp = 0, to;
+	size_t len = decode_valid(s, &cp);
+
+	if (len == 0) {
+		buf_addc(out, *s.p);
+		return 1;
+	}
+	if ((to = fold_known(cp)) == cp)
+		buf_add(out, s.p, len);
+	else if (to)
+		utf8_encode(out, to);
+	else
+		fold_add(out, cp, s.p, len);
+	return len;
+}
+
 void
 utf8_fold(struct buf *out, struct span s)
 {
-	uint32_t cp;
 	size_t len;
 
 	buf_reserve(out, s.len);
 	for (; s.len; s = span_from(s, len)) {
-		len = decode_valid(s, &cp);
-		if (len == 1) {
-			buf_addc(out, (char)ascii_lower((unsigned char)*s.p));
-		} else if (len == 0) {
-			buf_addc(out, *s.p);
-			len = 1;
-		} else {
-			fold_add(out, cp, s.p, len);
+		len = ascii_run(s.p, s.len);
+		if (len == 0) {
+			len = fold_one(out, s);
+			continue;
 		}
+		buf_reserve(out, len);
+		ascii_lower_copy(out->p + out->len, s.p, len);
+		out->len += len;
+		out->p[out->len] = '\0';
 	}
 }
 

@@ -3,6 +3,8 @@
 #include "server/base/err.h"
 #include "tests/check.h"
 
+#include <utf8proc.h>
+
 TEST(test_utf8_takes_what_rfc_3629_allows)
 {
 	static const char *const good[] = {
@@ -82,6 +84,60 @@ check_fold(const char *in, const char *want)
 	utf8_fold(&out, span_of(in));
 	CHECK_STR(out.p, want);
 	buf_release(&out);
+}
+
+/* Some letters are folded without the library; it must agree on all. */
+TEST(test_utf8_fold_agrees_with_the_library_on_every_character)
+{
+	struct buf in = BUF_INIT, out = BUF_INIT, want = BUF_INIT;
+
+	for (uint32_t cp = 1; cp <= 0x10ffff; cp++) {
+		utf8proc_int32_t to[8];
+		int last = 0;
+		utf8proc_ssize_t n;
+
+		if (cp >= 0xd800 && cp <= 0xdfff)
+			continue;
+		buf_truncate(&in, 0);
+		buf_truncate(&out, 0);
+		buf_truncate(&want, 0);
+		utf8_encode(&in, cp);
+		utf8_fold(&out, buf_span(&in));
+		n = utf8proc_decompose_char((utf8proc_int32_t)cp, to,
+		    COUNT(to), UTF8PROC_CASEFOLD, &last);
+		for (utf8proc_ssize_t i = 0; i < n; i++)
+			utf8_encode(&want, (uint32_t)to[i]);
+		if (!span_eq(buf_span(&out), buf_span(&want)))
+			fail_msg("U+%04X", (unsigned)cp);
+	}
+	buf_release(&in);
+	buf_release(&out);
+	buf_release(&want);
+}
+
+TEST(test_utf8_fold_and_its_kin_see_every_place_of_a_word)
+{
+	char text[40];
+
+	for (size_t len = 0; len < sizeof text - 2; len++) {
+		for (size_t at = 0; at < len; at++) {
+			struct buf out = BUF_INIT;
+
+			memset(text, 'A', len + 1);
+			CHECK(utf8_is_ascii(span_make(text, len)));
+			text[at] = '\xc3';
+			CHECK(!utf8_is_ascii(span_make(text, len)));
+			CHECK(!utf8_is_valid(span_make(text, len)));
+			text[at + 1] = '\x84';
+			CHECK(utf8_is_valid(span_make(text, len + 1)));
+			utf8_fold(&out, span_make(text, len + 1));
+			CHECK_EQ(out.len, len + 1);
+			for (size_t i = 0; i <= len; i++)
+				CHECK_EQ(out.p[i], i == at ? '\xc3' :
+				    i == at + 1 ? '\xa4' : 'a');
+			buf_release(&out);
+		}
+	}
 }
 
 TEST(test_utf8_fold_is_full_case_folding)
@@ -174,6 +230,10 @@ main(void)
 		cmocka_unit_test(test_utf8_every_scalar_value_comes_back),
 		cmocka_unit_test(test_utf8_encode_replaces_what_is_no_scalar_value),
 		cmocka_unit_test(test_utf8_ascii_is_below_0x80),
+		cmocka_unit_test(
+	test_utf8_fold_agrees_with_the_library_on_every_character),
+		cmocka_unit_test(
+	test_utf8_fold_and_its_kin_see_every_place_of_a_word),
 		cmocka_unit_test(test_utf8_fold_is_full_case_folding),
 		cmocka_unit_test(test_utf8_fold_copies_what_is_invalid),
 		cmocka_unit_test(test_utf8_names_match_without_case_and_form),
