@@ -4,10 +4,10 @@
 #include <iconv.h>
 #include <stdlib.h>
 
+#include "server/base/ascii.h"
 #include "server/base/err.h"
 #include "server/base/utf8.h"
 #include "server/base/xalloc.h"
-#include "store/mime/bytes_priv.h"
 
 #define CARRY_MAX 16		/* bytes of a character or an escape sequence */
 #define CHUNK_SIZE 4096		/* UTF-8 that one step of iconv may make */
@@ -332,7 +332,7 @@ charset_add(struct charset *c, struct buf *out, const char *p, size_t len)
 	}
 	if (len == 0)
 		return;
-	if (c->name->over_ascii && bytes_are_ascii(p, len)) {
+	if (c->name->over_ascii && ascii_is_all(p, len)) {
 		buf_add(out, p, len);
 		return;
 	}

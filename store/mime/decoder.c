@@ -5,6 +5,7 @@
 
 #include "server/base/codec.h"
 #include "server/base/xalloc.h"
+#include "store/mime/scan_priv.h"
 
 #define STEP_MAX ((size_t)128)	/* a line of quoted-printable is shorter */
 #define HELD_MAX 40	/* white space that may turn out to end a line */
@@ -99,15 +100,6 @@ qp_text(struct qp *q, struct buf *out, struct span *in)
 	*in = span_from(*in, (size_t)(p - in->p));
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /*
  * The byte after an "=" that was no soft line break and no digit: what was
  * read is text after all, and the byte is looked at again.
@@ -128,11 +120,11 @@ qp_escape(struct qp *q, struct buf *out, struct span *in)
 {
 	char c = *in->p;
 
-	if (q->mode == QP_DIGIT && hex_digit(c) >= 0) {
-		buf_addc(out, (char)(hex_digit(q->digit) << 4 |
-		    hex_digit(c)));
+	if (q->mode == QP_DIGIT && scan_hex_digit(c) >= 0) {
+		buf_addc(out, (char)(scan_hex_digit(q->digit) << 4 |
+		    scan_hex_digit(c)));
 		q->mode = QP_TEXT;
-	} else if (q->mode == QP_EQUALS && hex_digit(c) >= 0) {
+	} else if (q->mode == QP_EQUALS && scan_hex_digit(c) >= 0) {
 		q->digit = c;
 		q->mode = QP_DIGIT;
 	} else if (q->mode != QP_DIGIT && c == '\n') {

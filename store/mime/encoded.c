@@ -1,10 +1,11 @@
 #include "store/mime/encoded.h"
 
+#include "server/base/ascii.h"
 #include "server/base/codec.h"
 #include "server/base/cursor.h"
 #include "server/base/utf8.h"
-#include "store/mime/bytes_priv.h"
 #include "store/mime/charset.h"
+#include "store/mime/scan_priv.h"
 
 #define WORD_CHARSET_MAX 64	/* charset and language */
 #define WORD_MAX 75		/* RFC 2047 section 2 */
@@ -16,18 +17,11 @@ struct word {
 	struct span text;
 };
 
-/* RFC 2047 section 2 token: enough of it for names of charsets. */
-static bool
-is_token(unsigned char c)
-{
-	return c > ' ' && c < 0x7f && !memchr("()<>@,;:\"/[]?.=", c, 15);
-}
-
-/* '.' is in some charset names, so it is allowed there. */
+/* RFC 2047 section 2 token; "." and ":" are in some names of charsets. */
 static bool
 is_charset_char(unsigned char c)
 {
-	return is_token(c) || c == '.' || c == ':';
+	return c > ' ' && c < 0x7f && !memchr("()<>@,;\"/[]?=", c, 13);
 }
 
 /*
@@ -61,32 +55,18 @@ scan_word(struct cursor *c, struct word *w)
 	return true;
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* RFC 2047 section 4.2; an "=" without two digits stays. */
 static void
 add_q(struct buf *out, struct span s)
 {
-	for (size_t i = 0; i < s.len; i++) {
-		int hi = -1, lo = -1;
+	while (s.len) {
+		int byte = scan_hex_byte(s, '=');
+		size_t len = byte < 0 ? 1 : 3;
 
-		if (s.p[i] == '=' && s.len - i > 2) {
-			hi = hex_digit(s.p[i + 1]);
-			lo = hex_digit(s.p[i + 2]);
-		}
-		if (hi >= 0 && lo >= 0) {
-			buf_addc(out, (char)(hi << 4 | lo));
-			i += 2;
-		} else {
-			buf_addc(out, s.p[i] == '_' ? ' ' : s.p[i]);
-		}
+		if (byte < 0)
+			byte = *s.p == '_' ? ' ' : *s.p;
+		buf_addc(out, (char)byte);
+		s = span_from(s, len);
 	}
 }
 
@@ -111,7 +91,7 @@ is_wsp(unsigned char c)
 static void
 add_raw(struct buf *out, struct span s)
 {
-	if (bytes_are_ascii(s.p, s.len) || utf8_is_valid(s))
+	if (ascii_is_all(s.p, s.len) || utf8_is_valid(s))
 		buf_addspan(out, s);
 	else
 		(void)charset_to_utf8(out, SPAN("iso-8859-1"), s);

@@ -2,6 +2,7 @@
  * The fields that make an envelope (RFC 9051 section 7.5.2), and what SORT
  * and THREAD make of them (RFC 5256, RFC 5957).
  */
+#include "server/base/utf8.h"
 #include "server/base/xalloc.h"
 #include "store/mime/address.h"
 #include "store/mime/date.h"
@@ -117,7 +118,7 @@ folded_copy(struct arena *a, struct span s)
 
 	if (s.len == 0)
 		return s;
-	text_fold(&b, s);
+	utf8_fold(&b, s);
 	if (b.len > DIGEST_VALUE_MAX) {
 		size_t len = DIGEST_VALUE_MAX;
 

@@ -25,8 +25,8 @@
 #include <emmintrin.h>
 #endif
 
+#include "server/base/ascii.h"
 #include "server/base/xalloc.h"
-#include "store/mime/bytes_priv.h"
 #include "store/mime/header.h"
 #include "store/mime/mime_priv.h"
 
@@ -57,7 +57,8 @@ struct mime {
 	uint64_t off;
 	bool chunk_high;	/* it has bytes over 0x7f */
 	uint64_t high_off;	/* those before here are accounted for */
-	bool last_cr;		/* the byte before the chunk was a CR */
+	bool before_cr;		/* the byte before the chunk was a CR */
+	bool last_cr;		/* the last byte that was read was a CR */
 
 	uint64_t line_off;	/* start of the line at hand */
 	uint64_t lf_count;	/* line ends before it */
@@ -109,7 +110,7 @@ account_high(struct mime *m, uint64_t offset)
 	const struct part *p = m->cur;
 
 	m->high_off = offset;
-	if (!m->chunk_high || offset <= from || bytes_are_ascii(m->chunk +
+	if (!m->chunk_high || offset <= from || ascii_is_all(m->chunk +
 	    (from - m->off), (size_t)(offset - from)))
 		return;
 	for (p = m->in_header ? p->parent : NULL; p; p = p->parent)
@@ -409,7 +410,7 @@ hold(struct mime *m, const char *p, size_t len)
 static struct span
 finish_held(struct mime *m, const char *lf, bool *is_cr)
 {
-	*is_cr = lf > m->chunk ? lf[-1] == '\r' : m->last_cr;
+	*is_cr = lf > m->chunk ? lf[-1] == '\r' : m->before_cr;
 	hold(m, m->chunk, (size_t)(lf - m->chunk));
 	return span_make(m->held, m->held_len);
 }
@@ -539,7 +540,6 @@ mime_free(struct mime *m)
 void
 mime_add(struct mime *m, const char *p, size_t len)
 {
-	bool last_cr = m->last_cr;
 	size_t done;
 
 	if (len == 0)
@@ -547,13 +547,10 @@ mime_add(struct mime *m, const char *p, size_t len)
 	m->chunk = p;
 	m->chunk_len = len;
 	m->chunk_high = false;
+	m->before_cr = m->last_cr;
 	done = read_blocks(m, p, len);
 	read_bytes(m, p + done, len - done);
-	/* read_lines wants to know of the byte before the chunk. */
-	done = m->last_cr;
-	m->last_cr = last_cr;
 	read_lines(m);
-	m->last_cr = done;
 	account_high(m, m->off + len);
 	copy_to(m, m->off + len);
 	m->off += len;

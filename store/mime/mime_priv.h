@@ -58,10 +58,7 @@ void preview_make(struct buf *out, const struct part *p, struct span body);
 /* Bytes of a part's body that preview_make wants; 0: not a part for it. */
 size_t preview_wants(const struct part *p);
 
-/* text.c: utf8_fold, fast over what is ASCII. */
-void text_fold(struct buf *out, struct span s);
-
-/* What a text part's bytes are in; never NULL, returns owned. */
+/* text.c: what a text part's bytes are in; never NULL, returns owned. */
 struct charset *text_charset(const struct part *p);
 
 #endif

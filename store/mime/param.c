@@ -29,13 +29,6 @@ struct pieces {
 	size_t len;
 };
 
-/* RFC 2045 section 5.1 token. */
-static bool
-is_token(unsigned char c)
-{
-	return c > ' ' && c < 0x7f && !memchr("()<>@,;:\\\"/[]?=", c, 15);
-}
-
 /* Takes "*" [number] ["*"] off a name, if that is all there is. */
 static void
 split_name(struct piece *p)
@@ -68,7 +61,7 @@ split_name(struct piece *p)
 static bool
 is_name_next(struct cursor c)
 {
-	(void)cursor_while(&c, is_token);
+	(void)cursor_while(&c, scan_is_token);
 	return cursor_peek(&c) == '=';
 }
 
@@ -120,7 +113,7 @@ static struct span
 read_name(struct pieces *all, struct cursor *c)
 {
 	char *start = all->text + all->len;
-	struct span name = cursor_while(c, is_token);
+	struct span name = cursor_while(c, scan_is_token);
 
 	for (size_t i = 0; i < name.len; i++)
 		start[i] = (char)ascii_lower((unsigned char)name.p[i]);
@@ -151,32 +144,15 @@ read_pieces(struct pieces *all, struct cursor *c)
 	}
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* RFC 2231 section 4; a "%" without two digits stays. */
 static void
 add_percent(struct buf *out, struct span s)
 {
-	for (size_t i = 0; i < s.len; i++) {
-		int hi = -1, lo = -1;
+	while (s.len) {
+		int byte = scan_hex_byte(s, '%');
 
-		if (s.p[i] == '%' && s.len - i > 2) {
-			hi = hex_digit(s.p[i + 1]);
-			lo = hex_digit(s.p[i + 2]);
-		}
-		if (hi >= 0 && lo >= 0) {
-			buf_addc(out, (char)(hi << 4 | lo));
-			i += 2;
-		} else {
-			buf_addc(out, s.p[i]);
-		}
+		buf_addc(out, byte < 0 ? *s.p : (char)byte);
+		s = span_from(s, byte < 0 ? 1 : 3);
 	}
 }
 

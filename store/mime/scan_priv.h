@@ -7,6 +7,39 @@
 
 #include "server/base/cursor.h"
 
+/* RFC 2045 section 5.1 token. */
+static inline bool
+scan_is_token(unsigned char c)
+{
+	return c > ' ' && c < 0x7f && !memchr("()<>@,;:\\\"/[]?=", c, 15);
+}
+
+/* 0..15, or -1. */
+static inline int
+scan_hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)(c | 0x20);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/*
+ * The byte that mark and two hex digits stand for at the front of s: "=E4",
+ * "%E4". -1 if that is not what is there.
+ */
+static inline int
+scan_hex_byte(struct span s, char mark)
+{
+	int hi, lo;
+
+	if (s.len < 3 || *s.p != mark)
+		return -1;
+	hi = scan_hex_digit(s.p[1]);
+	lo = scan_hex_digit(s.p[2]);
+	return hi < 0 || lo < 0 ? -1 : hi << 4 | lo;
+}
+
 /*
  * A comment from its parenthesis on (RFC 5322 section 3.2.2); without its end
  * it takes the rest. Nesting is counted, not recursed. Returns its inside.

@@ -11,13 +11,6 @@ value_copy(struct arena *a, struct span s)
 	return arena_span(a, span_head(s, DIGEST_VALUE_MAX));
 }
 
-/* RFC 2045 section 5.1 token. */
-static bool
-is_token(unsigned char c)
-{
-	return c > ' ' && c < 0x7f && !memchr("()<>@,;:\\\"/[]?=", c, 15);
-}
-
 static struct span
 copy_lower(struct arena *a, struct span s)
 {
@@ -37,12 +30,12 @@ read_type(struct part *p, struct cursor *c, struct arena *a)
 	struct span type, subtype;
 
 	scan_cfws(c);
-	type = cursor_while(c, is_token);
+	type = cursor_while(c, scan_is_token);
 	scan_cfws(c);
 	if (type.len == 0 || !cursor_skip(c, '/'))
 		return;
 	scan_cfws(c);
-	subtype = cursor_while(c, is_token);
+	subtype = cursor_while(c, scan_is_token);
 	if (subtype.len == 0)
 		return;
 	p->type = copy_lower(a, type);
@@ -56,7 +49,7 @@ read_disposition(struct part *p, struct cursor *c, struct arena *a)
 	struct span token;
 
 	scan_cfws(c);
-	token = cursor_while(c, is_token);
+	token = cursor_while(c, scan_is_token);
 	if (token.len == 0)
 		return;
 	p->has_disposition = true;
@@ -82,7 +75,7 @@ read_encoding(struct part *p, struct cursor *c, struct arena *a)
 	char *text;
 
 	scan_cfws(c);
-	token = span_head(cursor_while(c, is_token), DIGEST_VALUE_MAX);
+	token = span_head(cursor_while(c, scan_is_token), DIGEST_VALUE_MAX);
 	if (token.len == 0)
 		return;
 	p->encoding = ENC_OTHER;
@@ -111,7 +104,7 @@ read_languages(struct part *p, struct cursor *c, struct arena *a)
 		while (cursor_skip(c, ','));
 		if (cursor_at_end(c))
 			break;
-		tag = cursor_while(c, is_token);
+		tag = cursor_while(c, scan_is_token);
 		if (tag.len)
 			tags[n++] = value_copy(a, tag);
 		else

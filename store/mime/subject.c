@@ -1,3 +1,4 @@
+#include "server/base/utf8.h"
 #include "store/mime/encoded.h"
 #include "store/mime/mime_priv.h"
 
@@ -131,6 +132,6 @@ subject_base(struct buf *out, struct span subject, bool *is_reply)
 		s = span_make(s.p + 5, s.len - 6);
 		*is_reply = true;
 	}
-	text_fold(out, s);
+	utf8_fold(out, s);
 	buf_release(&text);
 }

@@ -5,9 +5,9 @@
 #include <emmintrin.h>
 #endif
 
+#include "server/base/ascii.h"
 #include "server/base/utf8.h"
 #include "server/base/xalloc.h"
-#include "store/mime/bytes_priv.h"
 #include "store/mime/charset.h"
 #include "store/mime/encoded.h"
 #include "store/mime/mime_priv.h"
@@ -17,7 +17,6 @@
  * the search here may look at each byte as often as the needle is long.
  */
 #define FAST_NEEDLE_MAX 64
-#define FOLD_STEP 256
 
 #if defined(__SSE2__)
 /*
@@ -70,30 +69,6 @@ text_contains(struct span haystack, struct span needle)
 	return memmem(haystack.p, haystack.len, needle.p, needle.len) != NULL;
 }
 
-void
-text_fold(struct buf *out, struct span s)
-{
-	buf_reserve(out, s.len);
-	while (s.len) {
-		struct span step = span_head(s, FOLD_STEP);
-
-		if (bytes_are_ascii(step.p, step.len)) {
-			buf_reserve(out, step.len);
-			bytes_lower_ascii(out->p + out->len, step.p,
-			    step.len);
-			out->len += step.len;
-			out->p[out->len] = '\0';
-		} else {
-			/* Not through the middle of a character. */
-			while (step.len < s.len &&
-			    (s.p[step.len] & 0xc0) == 0x80)
-				step.len++;
-			utf8_fold(out, step);
-		}
-		s = span_from(s, step.len);
-	}
-}
-
 bool
 text_header_contains(struct span raw_value, struct span folded_needle,
     struct buf *scratch)
@@ -101,13 +76,13 @@ text_header_contains(struct span raw_value, struct span folded_needle,
 	struct buf decoded = BUF_INIT;
 
 	buf_clear(scratch);
-	if (bytes_are_ascii(raw_value.p, raw_value.len) &&
+	if (ascii_is_all(raw_value.p, raw_value.len) &&
 	    !text_contains(raw_value, SPAN("=?"))) {
-		text_fold(scratch, raw_value);
+		utf8_fold(scratch, raw_value);
 		return text_contains(buf_span(scratch), folded_needle);
 	}
 	encoded_decode(&decoded, raw_value);
-	text_fold(scratch, buf_span(&decoded));
+	utf8_fold(scratch, buf_span(&decoded));
 	buf_release(&decoded);
 	return text_contains(buf_span(scratch), folded_needle);
 }
@@ -121,7 +96,7 @@ struct text_scan {
 	size_t keep;		/* bytes of the longest needle, less one */
 	struct buf decoded;	/* after the transfer encoding */
 	struct buf text;	/* after the charset */
-	struct buf window;	/* folded: the end of what was, and what is new */
+	struct buf window;	/* folded: the end of before, and what is new */
 };
 
 /*
@@ -165,7 +140,7 @@ text_scan_new(const struct part *part, const struct span *folded_needles,
 static void
 scan_text(struct text_scan *t)
 {
-	text_fold(&t->window, buf_span(&t->text));
+	utf8_fold(&t->window, buf_span(&t->text));
 	buf_clear(&t->text);
 	for (size_t i = 0; i < t->count; i++)
 		if (!t->found[i])
