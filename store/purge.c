@@ -20,15 +20,16 @@
 #include "store/body.h"
 #include "store/message_priv.h"
 
-/* Rows of a slice; chunks are large, so there are fewer contents. */
+/* Rows of a slice, and bytes of the contents among them. */
 #define SLICE_ROWS 500
-#define SLICE_CONTENTS 64
+#define SLICE_BYTES (16u * 1024 * 1024)
 
 /* A message that is still being received after this never will be. */
 #define STAGE_MAX_S (2 * 86400)
 
 /* Free pages are given back beyond this share of all: a tenth. */
 #define FREE_SHARE 10
+#define VACUUM_PAGES 2048
 #define VACUUM_PAGES 2048
 
 struct slice {
@@ -62,20 +63,27 @@ struct ids {
 	size_t n;
 };
 
+/* sql gives ids and bytes, the oldest first, up to a date. */
 static int
-collect(struct slice *p, struct ids *ids, const char *sql, int64_t arg,
-    size_t max)
+collect(struct slice *p, struct ids *ids, const char *sql, int64_t date)
 {
+	uint64_t bytes = 0;
 	sqlite3_stmt *s;
 	int err;
 
 	ids->n = 0;
-	if ((err = db_query(p->t->db, &s, sql, A_INT(arg), A_INT(max))) < 0)
+	if ((err = db_query(p->t->db, &s, sql, A_INT(date))) < 0)
 		return err;
-	while ((err = db_step(p->t->db, s)) > 0)
+	while ((err = db_step(p->t->db, s)) > 0) {
+		bytes += db_u64(s, 1);
+		if (ids->n == SLICE_ROWS ||
+		    (ids->n > 0 && bytes > SLICE_BYTES)) {
+			p->more = true;
+			db_done(s);
+			return 0;
+		}
 		ids->v[ids->n++] = db_u64(s, 0);
-	if (ids->n == max)
-		p->more = true;
+	}
 	return err;
 }
 
@@ -248,9 +256,9 @@ purge_bodies(struct slice *p, int64_t delay_s)
 	struct ids ids;
 	int err;
 
-	if ((err = collect(p, &ids, "SELECT id FROM body WHERE freed <= ?"
-	    " ORDER BY freed LIMIT ?", p->hurry ? p->now_s :
-	    p->now_s - delay_s, SLICE_ROWS)) < 0)
+	if ((err = collect(p, &ids, "SELECT id, 0 FROM body"
+	    " WHERE freed <= ? ORDER BY freed", p->hurry ? p->now_s :
+	    p->now_s - delay_s)) < 0)
 		return err;
 	for (size_t i = 0; i < ids.n; i++)
 		if ((err = body_free(p->t->db, ids.v[i], p->now_s)) < 0)
@@ -270,9 +278,8 @@ purge_contents(struct slice *p)
 	    A_INT(-(p->now_s - STAGE_MAX_S)))) < 0)
 		return err;
 	/* Their bodies have waited; contents need not wait again. */
-	if ((err = collect(p, &ids, "SELECT id FROM content"
-	    " WHERE freed BETWEEN 0 AND ? ORDER BY freed LIMIT ?", p->now_s,
-	    SLICE_CONTENTS)) < 0)
+	if ((err = collect(p, &ids, "SELECT id, length FROM content"
+	    " WHERE freed BETWEEN 0 AND ? ORDER BY freed", p->now_s)) < 0)
 		return err;
 	for (size_t i = 0; i < ids.n; i++)
 		if ((err = content_free(p->t->db, ids.v[i])) < 0)
@@ -318,7 +325,7 @@ apply_purge(struct wtxn *t, struct wreq *w)
 static bool
 is_worth_vacuum(struct store *store, int64_t pages, int64_t free_pages)
 {
-	if (reserve_is_short(store))
+	if (store_is_full(store))
 		return free_pages > 0;
 	return free_pages * DB_PAGE_SIZE >= DB_GROW_BYTES &&
 	    free_pages > pages / FREE_SHARE;
@@ -329,11 +336,21 @@ purge_vacuum(struct store *store)
 {
 	struct db *db = &store->db;
 	int64_t pages, free_pages;
+	char pragma[64];
+	int err = ERR_FULL;
 
 	if (db_get(db, &pages, "PRAGMA page_count") < 0 ||
 	    db_get(db, &free_pages, "PRAGMA freelist_count") < 0 ||
 	    !is_worth_vacuum(store, pages, free_pages))
 		return false;
-	/* A transaction of its own: 16 MiB. */
-	return db_exec(db, "PRAGMA incremental_vacuum(2048)") == 0;
+	/*
+	 * Each a transaction of its own. Pages move through the log, which
+	 * may not find the room for so many.
+	 */
+	for (int n = VACUUM_PAGES; n > 0 && err == ERR_FULL; n /= 4) {
+		snprintf(pragma, sizeof pragma,
+		    "PRAGMA incremental_vacuum(%d)", n);
+		err = db_exec(db, pragma);
+	}
+	return err == 0;
 }

@@ -351,24 +351,25 @@ wal_grew(void *writer, sqlite3 *h, const char *name, int pages)
 }
 
 /*
- * Copies the log into the database. Past RESTART_PAGES the readers are kept
- * out between two slices, so that the log can start over; on a full disk even
- * its empty file is given back.
+ * Copies the log into the database. Past RESTART_PAGES, and always on a full
+ * disk, the readers are kept out between two slices, so that the log can
+ * start over in the room that it has. Its file is never cut to nothing: on a
+ * full disk that room is all there is to work in.
  */
 static void
 writer_checkpoint(struct writer *w)
 {
 	struct db *db = &w->store->db;
-	int log = 0, done = 0, rc, mode = SQLITE_CHECKPOINT_PASSIVE;
+	bool insist = w->wal_pages >= RESTART_PAGES ||
+	    store_is_full(w->store);
+	int log = 0, done = 0, rc;
 
-	if (reserve_is_short(w->store))
-		mode = SQLITE_CHECKPOINT_TRUNCATE;
-	else if (w->wal_pages >= RESTART_PAGES)
-		mode = SQLITE_CHECKPOINT_RESTART;
-	if (mode != SQLITE_CHECKPOINT_PASSIVE)
+	if (insist)
 		gate_close(w->store);
-	rc = sqlite3_wal_checkpoint_v2(db->h, NULL, mode, &log, &done);
-	if (mode != SQLITE_CHECKPOINT_PASSIVE)
+	rc = sqlite3_wal_checkpoint_v2(db->h, NULL, insist ?
+	    SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, &log,
+	    &done);
+	if (insist)
 		gate_open(w->store);
 	STAT_ADD(db->env->stats, checkpoints, 1);
 	if ((rc & 0xff) == SQLITE_FULL)
@@ -382,6 +383,15 @@ writer_checkpoint(struct writer *w)
 	if (rc == SQLITE_OK && done >= log)
 		w->wal_pages = 0;
 	w->checkpoint_at = w->wal_pages + CHECKPOINT_PAGES;
+}
+
+/* After a commit: is it time? On a full disk it always is. */
+static void
+writer_maybe_checkpoint(struct writer *w)
+{
+	if (w->wal_pages >= w->checkpoint_at ||
+	    (w->wal_pages > 0 && store_is_full(w->store)))
+		writer_checkpoint(w);
 }
 
 /* ---- batches ---- */
@@ -488,8 +498,7 @@ writer_commit(struct store *store, struct wreq *batch)
 			writer_commit_one(store, batch);
 		}
 	}
-	if (store->writer->wal_pages >= store->writer->checkpoint_at)
-		writer_checkpoint(store->writer);
+	writer_maybe_checkpoint(store->writer);
 }
 
 /* On a full disk so many steps of giving pages back follow each other. */
@@ -499,11 +508,14 @@ writer_commit(struct store *store, struct wreq *batch)
 static void
 writer_maintain(struct store *store)
 {
-	int steps = reserve_is_short(store) ? VACUUM_STEPS : 1;
+	int steps = 0;
 
-	while (steps-- > 0 && purge_vacuum(store))
-		if (steps > 0)
-			writer_checkpoint(store->writer);
+	while (purge_vacuum(store)) {
+		writer_checkpoint(store->writer);
+		reserve_tick(store);
+		if (!store_is_full(store) || ++steps == VACUUM_STEPS)
+			return;
+	}
 	if (store->writer->wal_pages > 0)
 		writer_checkpoint(store->writer);
 	reserve_tick(store);
@@ -524,8 +536,7 @@ writer_purge(struct store *store, struct wreq *r)
 	p->more = false;
 	if (writer_transact(store, r) == ERR_FULL && reserve_give(store))
 		p->more = true;
-	if (w->wal_pages >= w->checkpoint_at)
-		writer_checkpoint(w);
+	writer_maybe_checkpoint(w);
 	pthread_mutex_lock(&w->lock);
 	closing = w->closing;
 	if (p->more && !closing) {

@@ -126,13 +126,13 @@ bool purge_vacuum(struct store *store);
 
 /* ---- reserve.c: room for the requests that make room ---- */
 
-/* Makes the reserve if there is room. Also judges is_full. */
+/* Makes the reserve if there is room; sets is_full. */
 void reserve_start(struct store *store);
-/* Between transactions, after a purge: is there room again? */
+/* Between transactions: is there still room, is there room again? */
 void reserve_tick(struct store *store);
 /* At SQLITE_FULL. Whether something was freed, so that a retry may work. */
 bool reserve_give(struct store *store);
-/* The disk is short of room: purge is not to wait. */
-bool reserve_is_short(const struct store *store);
+/* Full, and what purge has freed so far is not enough: it must hurry. */
+bool reserve_is_short(struct store *store);
 
 #endif

@@ -45,6 +45,10 @@ void fixture_open(struct fixture *f);
 /* Closes the store; with check.c's blessing. */
 void fixture_close(struct fixture *f);
 void fixture_free(struct fixture *f);
+/* Closes a store that is in trouble: no check, and errors are expected. */
+void fixture_drop(struct fixture *f);
+/* Removes a store's folder. */
+void fixture_remove_dir(const char *dir);
 
 /*
  * Submits, pumps and returns the result; the request is in f->done until the
