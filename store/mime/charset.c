@@ -13,7 +13,9 @@
 #define CHUNK_SIZE 4096		/* UTF-8 that one step of iconv may make */
 #define NAME_MAX_LEN 40
 
-enum kind { KIND_ASCII, KIND_UTF8, KIND_LATIN1, KIND_ICONV, KIND_PAIRS };
+enum kind {
+	KIND_ASCII, KIND_UTF8, KIND_LATIN1, KIND_ICONV, KIND_PAIRS, KIND_HZ
+};
 
 struct charset_name {
 	const char *name;
@@ -78,6 +80,7 @@ static const struct charset_name names[] = {
 	{ "gb_2312-80", "gbk", KIND_ICONV, false },
 	{ "gbk", NULL, KIND_ICONV, false },
 	{ "gb18030", NULL, KIND_ICONV, false },
+	{ "hz-gb-2312", "gbk", KIND_HZ, false },
 	{ "big5", "cp950", KIND_ICONV, false },
 	{ "big5-hkscs", NULL, KIND_ICONV, false },
 	{ "euc-jp", NULL, KIND_ICONV, true },
@@ -122,7 +125,8 @@ static const uint16_t latin1_extra[32] = {
 
 struct charset {
 	const struct charset_name *name;
-	iconv_t cd;		/* KIND_ICONV and KIND_PAIRS only */
+	iconv_t cd;		/* (iconv_t)-1 where iconv is not needed */
+	bool in_gb;		/* KIND_HZ: between "~{" and "~}" */
 	char carry[CARRY_MAX];	/* the beginning of a character */
 	size_t carry_len;
 };
@@ -153,7 +157,7 @@ charset_new(struct span name)
 
 	if (!n)
 		return NULL;
-	if (n->kind == KIND_ICONV || n->kind == KIND_PAIRS) {
+	if (n->kind >= KIND_ICONV) {
 		cd = iconv_open("UTF-8", n->iconv ? n->iconv : n->name);
 		if (cd == (iconv_t)-1)	/* a system without its tables */
 			return NULL;
@@ -262,6 +266,21 @@ add_iconv(struct charset *c, struct buf *out, struct span s)
 	return left;
 }
 
+/* One character whose bytes are known to be all; false if it means nothing. */
+static bool
+add_pair(struct charset *c, struct buf *out, struct span s)
+{
+	char *in = (char *)(uintptr_t)s.p, text[8], *to = text;
+	size_t left = s.len, room = sizeof text;
+
+	if (iconv(c->cd, &in, &left, &to, &room) == (size_t)-1) {
+		add_replacement(out);
+		return false;
+	}
+	buf_add(out, text, sizeof text - room);
+	return true;
+}
+
 /*
  * Korean in pairs of bytes, one at a time: glibc's converter has stepped over
  * a pair that means nothing when it says so, and what follows would be lost.
@@ -270,19 +289,65 @@ static size_t
 add_pairs(struct charset *c, struct buf *out, struct span s)
 {
 	while (s.len) {
-		char *in = (char *)(uintptr_t)s.p, text[8], *to = text;
-		size_t len = *s.p & 0x80 ? 2 : 1, left = len;
-		size_t room = sizeof text;
+		size_t len = *s.p & 0x80 ? 2 : 1;
 
 		if (len > s.len)
 			break;
-		if (iconv(c->cd, &in, &left, &to, &room) != (size_t)-1) {
-			buf_add(out, text, sizeof text - room);
-		} else {
-			add_replacement(out);
-			len = s.p[len - 1] & 0x80 ? len : 1;
-		}
+		if (!add_pair(c, out, span_head(s, len)) &&
+		    !(s.p[len - 1] & 0x80))
+			len = 1;
 		s = span_from(s, len);
+	}
+	return s.len;
+}
+
+/* RFC 1843: what follows a "~". Returns the bytes of both. */
+static size_t
+hz_escape(struct charset *c, struct buf *out, char next)
+{
+	switch (next) {
+	case '{':
+		c->in_gb = true;
+		return 2;
+	case '}':
+		c->in_gb = false;
+		return 2;
+	case '~':
+		buf_addc(out, '~');
+		return 2;
+	case '\n':	/* a line that goes on */
+		return 2;
+	}
+	add_replacement(out);
+	return 1;
+}
+
+/* RFC 1843, which glibc does not have: GB 2312 in seven bits. */
+static size_t
+add_hz(struct charset *c, struct buf *out, struct span s)
+{
+	size_t len;
+
+	for (; s.len; s = span_from(s, len)) {
+		char pair[2];
+
+		len = 1;
+		if (*s.p == '~' || (c->in_gb && *s.p > ' '))
+			len = 2;
+		if (len > s.len)
+			break;
+		if (*s.p == '~') {
+			len = hz_escape(c, out, s.p[1]);
+		} else if (len == 2) {
+			pair[0] = (char)(s.p[0] | 0x80);
+			pair[1] = (char)(s.p[1] | 0x80);
+			(void)add_pair(c, out, span_make(pair, 2));
+		} else if (*s.p & 0x80) {
+			add_replacement(out);
+		} else {
+			c->in_gb = c->in_gb && *s.p != '\n';
+			buf_addc(out, *s.p);
+		}
 	}
 	return s.len;
 }
@@ -298,6 +363,8 @@ convert(struct charset *c, struct buf *out, struct span s)
 		return add_iconv(c, out, s);
 	case KIND_PAIRS:
 		return add_pairs(c, out, s);
+	case KIND_HZ:
+		return add_hz(c, out, s);
 	case KIND_ASCII:
 	case KIND_LATIN1:
 		break;
@@ -346,6 +413,7 @@ charset_finish(struct charset *c, struct buf *out)
 	if (c->carry_len)
 		add_replacement(out);
 	c->carry_len = 0;
+	c->in_gb = false;
 	if (c->cd != (iconv_t)-1) {
 		char chunk[64], *to = chunk;
 		size_t room = sizeof chunk;

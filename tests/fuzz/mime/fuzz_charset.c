@@ -18,7 +18,7 @@ static const char *const names[] = {
 	"windows-1258", "koi8-r", "gb2312", "gb18030", "big5", "big5-hkscs",
 	"euc-jp", "shift_jis", "iso-2022-jp", "iso-2022-kr", "euc-kr",
 	"utf-16", "utf-16le", "utf-16be", "utf-32", "utf-7", "viscii",
-	"tis-620", "macintosh"
+	"tis-620", "macintosh", "hz-gb-2312"
 };
 
 int

@@ -34,6 +34,9 @@ TEST(test_charset_converts_what_mail_is_written_in)
 		{ "gb2312", "\xd6\xd0", "\xe4\xb8\xad" },
 		{ "gbk", "\x81\x40", "\xe4\xb8\x82" },
 		{ "gb18030", "\x84\x31\x95\x33", "\xef\xbb\xbf" },
+		/* RFC 1843 */
+		{ "hz-gb-2312", "~{VPND~}a~~b~\nc~x\n",
+		    "\xe4\xb8\xad\xe6\x96\x87" "a~bc\xef\xbf\xbdx\n" },
 		{ "big5", "\xa4\xa4", "\xe4\xb8\xad" },
 		{ "euc-jp", "\xc6\xfc", "\xe6\x97\xa5" },
 		{ "Shift_JIS", "\x93\xfa", "\xe6\x97\xa5" },
@@ -76,7 +79,7 @@ TEST(test_charset_opens_every_name_of_its_table)
 		"windows-1253", "windows-1254", "windows-1255",
 		"windows-1256", "windows-1257", "windows-1258",
 		"windows-874", "windows-31j", "cp932", "koi8-r", "koi8-u",
-		"gb2312", "gb_2312-80", "gbk", "gb18030", "big5",
+		"gb2312", "gb_2312-80", "gbk", "gb18030", "hz-gb-2312", "big5",
 		"big5-hkscs", "euc-jp", "shift_jis", "shift-jis", "sjis",
 		"x-sjis", "iso-2022-jp", "iso-2022-jp-1", "iso-2022-jp-2",
 		"iso-2022-kr", "euc-kr", "ks_c_5601-1987", "ksc5601",
@@ -157,6 +160,7 @@ TEST(test_charset_gives_the_same_byte_by_byte)
 		{ "utf-16", "\xff\xfe\xac\x20\x3d\xd8\x00\xde" },
 		{ "utf-7", "a+Jjo-b+AGE" },
 		{ "windows-1255", "\xe0\xc7\xc8 abc\xe1 def" },
+		{ "hz-gb-2312", "a~{VPND~}b~~~\nc~{V\nd~x\xe4~" },
 		{ "windows-1258", "a\xec" "bc\xd2 de" },
 	};
 
