@@ -268,6 +268,7 @@ input_command(struct pop3 *s, const char *p, size_t len)
 		s->taken = 0;
 		step = run_line(s, line);
 		s->has_rest = s->rest.len > s->taken;
+		s->rest = SPAN("");
 		settle(s, step);
 		return used + s->taken;
 	case LINE_LONG:
