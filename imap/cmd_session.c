@@ -17,6 +17,7 @@
 static const char *const capabilities[] = {
 	"SASL-IR", "LITERAL+", "ID", "ENABLE", "IDLE", "NAMESPACE", "UIDPLUS",
 	"MOVE", "UNSELECT", "MULTIAPPEND", "ESEARCH",
+	"CHILDREN", "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "XLIST",
 };
 
 static bool

@@ -246,9 +246,8 @@ enum imap_step imap_run_unsubscribe(struct imap *im);
 enum imap_step imap_done_mailbox(struct imap *im, struct op *op);
 
 /* cmd_list.c */
-enum imap_step imap_run_list(struct imap *im);
+enum imap_step imap_run_list(struct imap *im);	/* XLIST too */
 enum imap_step imap_run_lsub(struct imap *im);
-enum imap_step imap_run_xlist(struct imap *im);
 enum imap_step imap_done_list(struct imap *im, struct op *op);
 
 /* cmd_status.c */

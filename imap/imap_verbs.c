@@ -36,10 +36,14 @@ static const struct imap_verb verbs[] = {
 	    imap_run_id, NULL },
 	{ "IDLE", ST_LOGGEDIN, 0, imap_parse_none,
 	    imap_run_idle, imap_done_idle },
+	{ "LIST", ST_LOGGEDIN, 0, imap_parse_list,
+	    imap_run_list, imap_done_list },
 	{ "LOGIN", ST_NOAUTH, V_SECRET, imap_parse_login,
 	    imap_run_login, NULL },
 	{ "LOGOUT", ST_ANY, 0, imap_parse_none,
 	    imap_run_logout, NULL },
+	{ "LSUB", ST_LOGGEDIN, 0, imap_parse_lsub,
+	    imap_run_lsub, imap_done_list },
 	{ "MOVE", ST_SELECTED, V_WRITES, imap_parse_copy,
 	    imap_run_copy, imap_done_copy },
 	{ "NAMESPACE", ST_LOGGEDIN, 0, imap_parse_none,
@@ -76,6 +80,8 @@ static const struct imap_verb verbs[] = {
 	    imap_run_unselect, NULL },
 	{ "UNSUBSCRIBE", ST_LOGGEDIN, 0, imap_parse_mailbox_only,
 	    imap_run_unsubscribe, imap_done_mailbox },
+	{ "XLIST", ST_LOGGEDIN, 0, imap_parse_lsub,
+	    imap_run_list, imap_done_list },
 };
 
 const struct imap_verb *

@@ -100,3 +100,17 @@ mailbox_name_canonical(struct span name, char *out)
 	buf_release(&nfc);
 	return err;
 }
+
+int
+mailbox_name_compare(const char *a, const char *b)
+{
+	unsigned char x, y;
+
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	x = *a == '/' ? 1 : (unsigned char)*a;
+	y = *b == '/' ? 1 : (unsigned char)*b;
+	return (x > y) - (x < y);
+}

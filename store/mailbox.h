@@ -89,4 +89,10 @@ int mailbox_name_check(struct span name);
  */
 int mailbox_name_canonical(struct span name, char *out);
 
+/*
+ * The order of lists, as strcmp does it but with '/' lowest: a mailbox is
+ * followed by all that is below it.
+ */
+int mailbox_name_compare(const char *a, const char *b);
+
 #endif

@@ -161,32 +161,19 @@ rjob_list_new(struct env *env, struct session *s)
 	return l;
 }
 
-/* '/' is lower than all: a mailbox is followed by what is below it. */
-static int
-name_compare(const char *a, const char *b)
-{
-	unsigned char x, y;
-
-	while (*a && *a == *b) {
-		a++;
-		b++;
-	}
-	x = *a == '/' ? 1 : (unsigned char)*a;
-	y = *b == '/' ? 1 : (unsigned char)*b;
-	return (x > y) - (x < y);
-}
-
 static int
 box_compare(const void *a, const void *b)
 {
-	return name_compare(((const struct mailbox_info *)a)->name,
-	    ((const struct mailbox_info *)b)->name);
+	const struct mailbox_info *x = a, *y = b;
+
+	return mailbox_name_compare(x->name, y->name);
 }
 
 static int
 string_compare(const void *a, const void *b)
 {
-	return name_compare(*(const char *const *)a, *(const char *const *)b);
+	return mailbox_name_compare(*(const char *const *)a,
+	    *(const char *const *)b);
 }
 
 /* Growing in an arena: the old array is left behind. */
