@@ -4,8 +4,11 @@
  * Whatever follows DONE in the same packet is the next command's (CLIENTS:
  * phones send it at once), which the framer's line mode sees to.
  */
+#include <stdlib.h>
+
 #include "imap/imap_priv.h"
 #include "imap/sync.h"
+#include "server/base/xalloc.h"
 
 static void
 set_still_here(struct imap *im)
@@ -13,10 +16,29 @@ set_still_here(struct imap *im)
 	im->still_here_ms = env_now_ms(im->s.env) + IMAP_STILL_HERE_MS;
 }
 
+static void
+idle_release(struct imap *im)
+{
+	free(im->cmd.state);
+}
+
+/* Most connections spend their days here: all that stays is the tag. */
+static void
+keep_the_tag(struct imap *im)
+{
+	struct imap_cmd *c = &im->cmd;
+
+	c->state = xmemdup(c->tag.p, c->tag.len);
+	c->tag.p = c->state;
+	c->release = idle_release;
+	arena_release(&c->arena);
+	framer_done(&im->framer);
+}
+
 enum imap_step
 imap_run_idle(struct imap *im)
 {
-	framer_done(&im->framer);
+	keep_the_tag(im);
 	im->mode = MODE_IDLE;
 	set_still_here(im);
 	imap_continue(im, "idling");

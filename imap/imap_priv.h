@@ -112,7 +112,7 @@ enum imap_status { STATUS_OK, STATUS_NO, STATUS_BAD };
 /* The command that runs. Zeroed but for the arena where there is none. */
 struct imap_cmd {
 	const struct imap_verb *verb;	/* NULL: none */
-	struct span tag;		/* in the arena */
+	struct span tag;		/* in the arena, or IDLE's state */
 	bool uid;
 	bool is_answered;		/* answer is set, sync goes on */
 	bool is_refused;		/* its literal is being read off */
