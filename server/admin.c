@@ -300,7 +300,8 @@ parse_line(struct admin *a, struct span line)
 			a->literals_left += (size_t)n;
 			continue;
 		}
-		if (a->arg_count == ADMIN_ARGS_MAX ||
+		/* A brace in a word is encoded; this is a literal too large. */
+		if (a->arg_count == ADMIN_ARGS_MAX || span_starts(word, "{") ||
 		    percent_decode(&plain, word) < 0) {
 			buf_release(&plain);
 			return false;

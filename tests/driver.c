@@ -254,7 +254,8 @@ void
 world_deliver(struct world *w, const char *address, const char *mailbox,
     struct span message, uint64_t flags)
 {
-	struct spool *spool = spool_new(&w->env, 64u << 20);
+	/* Under a chunk: there is no session that could submit stages. */
+	struct spool *spool = spool_new(&w->env, SPOOL_CHUNK);
 	struct wreq_deliver *r;
 	uint64_t account, id = find_mailbox(w, address, mailbox, &account);
 	int err;

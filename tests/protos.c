@@ -4,6 +4,8 @@
 
 #include "imap/imap.h"
 #include "pop3/pop3.h"
+#include "server/admin.h"
+#include "server/base/err.h"
 #include "smtp/smtp_in.h"
 
 /* Small enough for a script to pass it. */
@@ -30,6 +32,35 @@ static const struct imap_settings imap = {
 	.login = { PLAINTEXT_LOOPBACK, PASSWD_PARAMS_TEST },
 };
 
+/* There is no TLS here whose certificate could be changed. */
+static int
+refuse_certificate(struct admin_host *host, struct span chain,
+    struct span key, char *name, size_t name_size, int64_t *not_after_s,
+    struct buf *why)
+{
+	(void)host;
+	(void)chain;
+	(void)key;
+	(void)name;
+	(void)name_size;
+	(void)not_after_s;
+	buf_adds(why, "this is not a certificate");
+	return ERR_CONFIG;
+}
+
+static void
+put_no_status(struct admin_host *host, json_t *row)
+{
+	(void)host;
+	json_object_set_new(row, "running", json_true());
+}
+
+static struct admin_host admin_host = { refuse_certificate, put_no_status };
+
+static const struct admin_settings admin = {
+	.params = PASSWD_PARAMS_TEST, .host = &admin_host,
+};
+
 struct proto {
 	const char *name;
 	struct session_maker maker;
@@ -37,6 +68,7 @@ struct proto {
 
 /* A row for each front-end. */
 static const struct proto protos[] = {
+	{ "admin", { admin_make, &admin } },
 	{ "imap", { imap_make, &imap } },
 	{ "pop3", { pop3_make, &pop3 } },
 	{ "smtp", { smtp_in_make, &mx } },

@@ -7,7 +7,10 @@
 #include "server/base/session.h"
 #include "server/base/span.h"
 
-/* "imap", "pop3", "smtp" (port 25), "submission". NULL: no such front-end. */
+/*
+ * "admin", "imap", "pop3", "smtp" (port 25), "submission". NULL: no such
+ * front-end.
+ */
 const struct session_maker *protos_find(struct span name);
 
 #endif

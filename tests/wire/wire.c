@@ -162,6 +162,13 @@ need_peer(struct run *r, struct span name)
 
 /* ---- output ---- */
 
+/* Mail protocols end lines with CR LF, the control protocol's JSON with LF. */
+static const char *
+line_end(const struct peer_session *p)
+{
+	return strcmp(p->proto, "admin") == 0 ? "\n" : "\r\n";
+}
+
 /*
  * The length of the first whole response in out, with its CRLF; 0 if there is
  * none. IMAP literals (RFC 9051 section 4.3) belong to their response.
@@ -169,17 +176,18 @@ need_peer(struct run *r, struct span name)
 static size_t
 response_len(const struct peer_session *p, struct span out)
 {
+	const char *end = line_end(p);
 	size_t from = 0;
 
 	for (;;) {
 		struct span rest = span_from(out, from), line;
-		const char *nl = memmem(rest.p, rest.len, "\r\n", 2);
+		const char *nl = memmem(rest.p, rest.len, end, strlen(end));
 		const char *open;
 
 		if (!rest.len || !nl)
 			return 0;
 		line = span_make(rest.p, (size_t)(nl - rest.p));
-		from += line.len + 2;
+		from += line.len + strlen(end);
 		if (!is_imap(p) || !line.len || line.p[line.len - 1] != '}')
 			return from;
 		open = memrchr(line.p, '{', line.len);
@@ -200,7 +208,7 @@ take_response(struct peer_session *p, struct buf *into)
 	buf_clear(into);
 	if (len == 0)
 		return false;
-	buf_add(into, out->p, len - 2);
+	buf_add(into, out->p, len - strlen(line_end(p)));
 	buf_consume(out, len);
 	return true;
 }
