@@ -32,7 +32,7 @@
 
 #define STOP_MS (8 * 1000)	/* for sessions to say goodbye */
 #define TICK_MS (2 * 1000)
-#define RESERVED_FDS 48		/* store, readers, listeners, control, log */
+#define FDS_TO_COME 12		/* store's files, control connections, log */
 
 /* A bound socket waiting for the loop. */
 struct bound {
@@ -448,12 +448,28 @@ start_listeners(struct server *sv)
 	}
 }
 
+/*
+ * Descriptors that are not for peers: those open now (the lowest free one
+ * tells), a spare for each listener, the control socket, and what the store
+ * and commands will open.
+ */
+static unsigned
+reserved_fds(const struct server *sv)
+{
+	int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (next >= 0)
+		(void)close(next);
+	return (unsigned)MAX(next, 0) + (unsigned)sv->bound_count + 2 +
+	    FDS_TO_COME;
+}
+
 static void
 init_limits(struct server *sv)
 {
 	const struct config *c = sv->config;
 	struct conn_limits_settings set = {
-		.total = conn_limits_total(c->connections, RESERVED_FDS),
+		.total = conn_limits_total(c->connections, reserved_fds(sv)),
 		.pending = c->connections_pending,
 		.new_minute = c->connections_minute,
 		.account = c->connections_account,
