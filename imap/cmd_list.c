@@ -218,7 +218,7 @@ put_use(struct imap *im, const struct entry *e)
 
 	if (!e->box)
 		return;
-	/* CLIENTS: old Outlook looks for its folders in LSUB and XLIST. */
+	/* Old Outlook looks for its folders in LSUB and XLIST. */
 	if (is_xlist(im) && span_is(e->name, "INBOX"))
 		put_attribute(out, "\\Inbox");
 	if (is_xlist(im) && e->box->use == USE_JUNK)

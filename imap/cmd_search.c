@@ -3,7 +3,7 @@
  *
  * Two steps for each message: what its row in the view can tell (flags, UID,
  * size, arrival), here and in turns; and for those left undecided a reader,
- * some thousand at a time, so that neither a large mailbox nor many hits need
+ * some hundred at a time, so that neither a large mailbox nor many hits need
  * much memory. What is found is kept as the numbers that the answer will have:
  * the view does not move while a command runs, so they stay true.
  *
@@ -16,7 +16,7 @@
 #include "server/base/xalloc.h"
 #include "store/read.h"
 
-#define BATCH_ROWS 2048		/* 96 KiB */
+#define BATCH_ROWS 512	/* 24 KiB; about what a slice of a reader does */
 
 struct search {
 	uint64_t next_uid;		/* look at this and those above */
@@ -98,7 +98,7 @@ put_esearch_head(struct imap *im, struct search *s)
 	const struct uidset *f = &s->found;
 	struct buf *out = im->s.out;
 
-	/* CLIENTS: Outlook takes the tag as a string only, as RFC 4466 has. */
+	/* Outlook takes the tag as a quoted string only. */
 	buf_adds(out, "* ESEARCH (TAG ");
 	imap_put_quoted(out, im->cmd.tag);
 	buf_adds(out, im->cmd.uid ? ") UID" : ")");
