@@ -244,8 +244,8 @@ purge_accounts(struct slice *p)
 		return 0;
 	}
 	return db_run(db, "DELETE FROM account WHERE deleted IS NOT NULL"
-	    " AND NOT EXISTS (SELECT 1 FROM mailbox"
-	    " WHERE mailbox.account = account.id)");
+	    " AND NOT EXISTS (SELECT 1 FROM mailbox m"
+	    " WHERE m.account = account.id AND m.dropped IS NOT NULL)");
 }
 
 /* ---- bodies and contents ---- */

@@ -116,7 +116,14 @@ struct wreq_copy {
 };
 struct wreq_copy *wreq_copy_new(struct env *env, struct session *s);
 
-/* ---- mailboxes by name ---- */
+/*
+ * ---- mailboxes by name ----
+ *
+ * In the tree of w.actor. ERR_BADNAME and ERR_LIMIT (length, depth, number)
+ * for new names; ERR_EXISTS; ERR_NOMBOX; ERR_DENIED: INBOX is not deleted;
+ * ERR_INUSE: a noselect name with children is not deleted either, and a
+ * special use that another mailbox has is not given by CREATE.
+ */
 
 enum mailbox_how {
 	MAILBOX_CREATE,		/* makes missing parents too; name, use */

@@ -92,6 +92,8 @@ apply_append(struct wtxn *t, struct wreq *w)
 		if ((err = append_one(t, r, &box, &r->msgs[i])) < 0)
 			return err;
 	r->uidvalidity_r = box.uidvalidity;
+	if (r->msg_count == 0)
+		return 0;
 	if ((err = mailbox_save(t, &box)) < 0)
 		return err;
 	return account_charge(t, box.account, (int64_t)bytes,

@@ -104,6 +104,8 @@ apply_deliver(struct wtxn *t, struct wreq *w)
 	uint64_t content;
 	int err;
 
+	if (r->rcpt_count == 0)	/* a content that nobody refers to */
+		return ERR_NOUSER;
 	if ((err = content_of_spool(t, r->spool, r->rcpt_count,
 	    &content)) < 0)
 		return err;

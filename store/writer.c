@@ -346,7 +346,10 @@ wal_grew(void *writer, sqlite3 *h, const char *name, int pages)
 
 	(void)h;
 	(void)name;
+	if (pages < w->wal_pages)	/* it has started over */
+		w->checkpoint_at = CHECKPOINT_PAGES;
 	w->wal_pages = pages;
+	w->wal_dirty = true;
 	return SQLITE_OK;
 }
 
@@ -376,12 +379,12 @@ writer_checkpoint(struct writer *w)
 		(void)reserve_give(w->store);	/* the next one may work */
 	else if ((rc & 0xff) != SQLITE_BUSY)
 		(void)db_fail(db, rc, "checkpoint");
+	w->wal_dirty = rc != SQLITE_OK || done < log;
 	/*
-	 * A log that could not be copied whole goes on growing: come back
-	 * when there is as much again, not at every commit.
+	 * Whether or not all of it was copied, a log that a reader keeps from
+	 * starting over grows on: come back when there is as much again, not
+	 * at every commit.
 	 */
-	if (rc == SQLITE_OK && done >= log)
-		w->wal_pages = 0;
 	w->checkpoint_at = w->wal_pages + CHECKPOINT_PAGES;
 }
 
@@ -390,7 +393,7 @@ static void
 writer_maybe_checkpoint(struct writer *w)
 {
 	if (w->wal_pages >= w->checkpoint_at ||
-	    (w->wal_pages > 0 && store_is_full(w->store)))
+	    (w->wal_dirty && store_is_full(w->store)))
 		writer_checkpoint(w);
 }
 
@@ -501,6 +504,17 @@ writer_commit(struct store *store, struct wreq *batch)
 	writer_maybe_checkpoint(store->writer);
 }
 
+static bool
+is_idle(struct writer *w)
+{
+	bool idle;
+
+	pthread_mutex_lock(&w->lock);
+	idle = !w->head;
+	pthread_mutex_unlock(&w->lock);
+	return idle;
+}
+
 /* On a full disk so many steps of giving pages back follow each other. */
 #define VACUUM_STEPS 16
 
@@ -516,7 +530,7 @@ writer_maintain(struct store *store)
 		if (!store_is_full(store) || ++steps == VACUUM_STEPS)
 			return;
 	}
-	if (store->writer->wal_pages > 0)
+	if (store->writer->wal_dirty && is_idle(store->writer))
 		writer_checkpoint(store->writer);
 	reserve_tick(store);
 }

@@ -97,6 +97,7 @@ struct writer {
 	struct listener *listeners;
 	/* The writer's own from here. */
 	int wal_pages;			/* in the log after the last commit */
+	bool wal_dirty;			/* some are not in the database yet */
 	int checkpoint_at;		/* log pages that call for the next */
 	unsigned io_errors;		/* in a row */
 	atomic_bool purge_out;		/* a purge request is in the queue */
