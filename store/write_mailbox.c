@@ -410,8 +410,8 @@ mailbox_set_use(struct wtxn *t, struct wreq_mailbox *r)
 	r->mailbox_r = box.id;
 	if (r->use != USE_NONE && (err = db_run(t->db, "UPDATE mailbox"
 	    " SET special_use = 0, modseq = ? WHERE account = ?"
-	    " AND name IS NOT NULL AND special_use = ?", A_INT(wtxn_modseq(t)), A_INT(r->w.actor),
-	    A_INT(r->use))) < 0)
+	    " AND name IS NOT NULL AND special_use = ?",
+	    A_INT(wtxn_modseq(t)), A_INT(r->w.actor), A_INT(r->use))) < 0)
 		return err;
 	if ((err = db_run(t->db, "UPDATE mailbox SET special_use = ?,"
 	    " modseq = ? WHERE id = ?", A_INT(r->use), A_INT(wtxn_modseq(t)),
