@@ -483,11 +483,27 @@ login_mechanisms(const struct login *l)
 	return mechs;
 }
 
+/*
+ * CLIENTS: mutt as Debian builds it takes SCRAM-SHA-256-PLUS for the best it
+ * can do, has no binding to give, and does not send mail by anything else
+ * then; with IMAP and POP3 it goes on to the next. So SMTP takes PLUS from who
+ * asks for it, and does not say so.
+ */
+static unsigned
+announced(const struct login *l)
+{
+	unsigned mechs = login_mechanisms(l);
+
+	if (l->scope == SCOPE_SMTP)
+		mechs &= ~SASL_BIT(SASL_SCRAM_PLUS);
+	return mechs;
+}
+
 void
 login_put_mechanisms(const struct login *l, struct buf *out,
     const char *prefix, const char *separator)
 {
-	unsigned mechs = login_mechanisms(l);
+	unsigned mechs = announced(l);
 	bool first = true;
 
 	for (unsigned m = 0; m < SASL_MECH_COUNT; m++) {
@@ -517,7 +533,7 @@ login_auth(struct login *l, struct span mech, const struct span *initial)
 		    "mechanism not offered here");
 	l->how = sasl_mech_name(which);
 	sasl_init(&l->sasl, which, &l->session->peer, l->session->env->random,
-	    mechs & SASL_BIT(SASL_SCRAM_PLUS));
+	    announced(l) & SASL_BIT(SASL_SCRAM_PLUS));
 	l->state = ST_CLIENT;
 	if (!initial)
 		return login_step_of(l, sasl_start(&l->sasl));

@@ -121,13 +121,16 @@ void login_init(struct login *l, struct session *s,
 void login_release(struct login *l);
 
 /*
- * Mechanisms to announce now, SASL_BIT()s; 0: log-in is not possible on this
+ * Mechanisms that are taken now, SASL_BIT()s; 0: log-in is not possible on this
  * connection yet (IMAP: LOGINDISABLED; POP3: no USER). LOGIN is for SMTP only.
  * Ask again after STARTTLS.
  */
 unsigned login_mechanisms(const struct login *l);
 
-/* Appends their names, each with prefix before it: "AUTH=", or " ". */
+/*
+ * Appends the names to announce, each with prefix before it: "AUTH=", or " ".
+ * SCRAM-SHA-256-PLUS is taken in SMTP and not announced there (login.c).
+ */
 void login_put_mechanisms(const struct login *l, struct buf *out,
     const char *prefix, const char *separator);
 
