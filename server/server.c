@@ -487,10 +487,15 @@ init_limits(struct server *sv)
 static int
 prepare(struct server *sv, struct buf *why)
 {
+	struct identity id;
 	int err;
 
 	raise_descriptor_limit();
 	log_init(&sv->process.log, clock_system(), 2);
+	/* What is wrong for certain is said before anything is done. */
+	if (geteuid() == 0 &&
+	    (err = identity_find(sv->config->user, &id, why)) < 0)
+		return err;
 	if ((err = open_log(sv, sv->config, why)) < 0 ||
 	    (err = bind_all(sv, why)) < 0)
 		return err;
