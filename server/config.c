@@ -116,6 +116,49 @@ config_read_file(const char *path, size_t max, struct buf *out,
 	return err;
 }
 
+/* Up to its end; both quotes end with themselves, a backslash shields. */
+static char *
+skip_quoted(char *p)
+{
+	char quote = *p++;
+
+	while (*p && *p != quote)
+		p += *p == '\\' && p[1] ? 2 : 1;
+	return *p ? p + 1 : p;
+}
+
+/*
+ * libconfuse counts the line of a comment three times, so that its messages
+ * would name lines that are not there: comments are made spaces before. "#"
+ * begins one anywhere outside quotes, the others where a word could.
+ */
+static void
+blank_comments(char *text)
+{
+	bool in_word = false;
+
+	for (char *p = text; *p;) {
+		bool is_block = p[0] == '/' && p[1] == '*';
+
+		if (*p == '"' || *p == '\'') {
+			p = skip_quoted(p);
+			in_word = false;
+		} else if (!in_word && is_block) {
+			char *end = strstr(p + 2, "*/");
+
+			if (!end)
+				return;	/* to the end of the file */
+			for (end += 2; p < end; p++)
+				*p = *p == '\n' ? '\n' : ' ';
+		} else if (*p == '#' || (!in_word && p[0] == '/' &&
+		    p[1] == '/')) {
+			memset(p, ' ', strcspn(p, "\n"));
+		} else {
+			in_word = !strchr(" \t\r\n={}()+,", *p++);
+		}
+	}
+}
+
 /* ---- what the file may say ---- */
 
 static cfg_opt_t listener_opts[] = {
@@ -555,6 +598,7 @@ config_read(const char *path, struct buf *why)
 		r.failed = true;
 		goto out;
 	}
+	blank_comments(text.p);
 	reading_now = &r;
 	r.text = text.p;
 	cfg = cfg_init(top_opts, CFGF_NONE);

@@ -130,6 +130,17 @@ TEST(test_errors_name_file_line_and_reason)
 	check_refused("listener smtp {\n", 0, "");
 }
 
+TEST(test_comments_do_not_move_the_line)
+{
+	check_refused("# one\n// two\n/" "* three,\n four # *" "/ # five\n"
+	    MINIMUM "colour = 1 # blue\n", 11, "colour");
+	check_refused("# listener x {\n" MINIMUM "postmaster = \"a#b//c\"\n"
+	    "log { file = a//b#c }\n}\nlistener x {\n}\n", 11, "protocol");
+	check_refused("# size_limit = 5\n" MINIMUM
+	    "postmaster = \"\\\"# no comment\"\nsize_limit = big\n", 9,
+	    "size_limit");
+}
+
 TEST(test_a_missing_file_is_named)
 {
 	struct buf why = BUF_INIT;
@@ -170,6 +181,7 @@ main(void)
 		cmocka_unit_test(test_minimum_has_the_documented_defaults),
 		cmocka_unit_test(test_paths_count_from_the_file),
 		cmocka_unit_test(test_errors_name_file_line_and_reason),
+		cmocka_unit_test(test_comments_do_not_move_the_line),
 		cmocka_unit_test(test_a_missing_file_is_named),
 		cmocka_unit_test(test_sizes_are_read_with_units),
 	};
