@@ -1,0 +1,391 @@
+"""Ten IMAP clients at random on the same mailboxes, with SMTP and POP3 beside.
+
+Each client keeps its own picture of its mailbox from untagged responses alone
+(imapwire.py); every few seconds all pause, and the pictures must be what a
+fresh client sees.
+
+STRESS_SECONDS  how long (20)
+STRESS_SEED     of the random numbers; a failure names it
+"""
+import hashlib
+import os
+import poplib
+import random
+import threading
+import time
+
+import kp
+from imapwire import Broken, Client
+from kp import mail
+
+SECONDS = float(os.environ.get("STRESS_SECONDS", "20"))
+SEED = int(os.environ.get("STRESS_SEED", "0")) or random.randrange(1 << 30)
+ROUND_S = 3
+CLIENTS = 10
+MAILBOXES = ("INBOX", "Archive", "Work")
+FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft",
+         "$One", "two", "Three")
+CROWDED = 150       # messages; then more is taken away than is added
+
+
+class Shared:
+    """What all clients must agree on."""
+
+    def __init__(self, server, user):
+        self.server = server
+        self.user = user
+        self.stop = threading.Event()
+        self.lock = threading.Lock()
+        self.bodies = {}        # (UIDVALIDITY, UID) -> hash
+        self.failures = []
+        self.counts = {}
+
+    def count(self, what):
+        with self.lock:
+            self.counts[what] = self.counts.get(what, 0) + 1
+
+    def see_body(self, key, body):
+        digest = hashlib.sha256(body).digest()
+        with self.lock:
+            if self.bodies.setdefault(key, digest) != digest:
+                raise Broken(f"the bytes of {key} have changed")
+
+
+class Actor:
+    """One client that does one thing after the other."""
+
+    def __init__(self, shared, seed):
+        self.shared = shared
+        self.rng = random.Random(seed)
+        self.c = None
+        self.connect()
+
+    def connect(self):
+        listener = self.rng.choice(["imap", "imap", "imaps"])
+        user = self.shared.user
+        self.c = Client(self.shared.server.raw(listener).sock)
+        self.c.login(user.address, user.password)
+        self.select()
+
+    def select(self):
+        self.c.select(self.rng.choice(MAILBOXES),
+                      read_only=self.rng.random() < 0.1)
+
+    # ---- what to speak of
+
+    def numbers(self, uid):
+        """A set of sequence numbers or UIDs, as text; None: there is none."""
+        messages = self.c.messages
+        if not messages:
+            return None
+        n = len(messages)
+        picked = sorted(self.rng.sample(range(n),
+                                        self.rng.randint(1, min(n, 5))))
+        if not uid:
+            if self.rng.random() < 0.3:
+                a, b = self.rng.randint(1, n), self.rng.randint(1, n)
+                return f"{a}:{b}"
+            return ",".join(str(i + 1) for i in picked)
+        uids = [str(messages[i].uid) for i in picked if messages[i].uid]
+        if self.rng.random() < 0.2:
+            uids.append("*")
+        return ",".join(uids) or None
+
+    def meant(self, numbers, uid):
+        """The messages that a set may mean."""
+        if "*" in numbers:
+            return list(self.c.messages)
+        wanted = set(expand(numbers))
+        return [m for n, m in enumerate(self.c.messages, 1)
+                if (m.uid is None or m.uid in wanted if uid
+                    else n in wanted)]
+
+    def flags(self):
+        return " ".join(self.rng.sample(FLAGS, self.rng.randint(1, 3)))
+
+    def mailbox(self):
+        return self.rng.choice(MAILBOXES)
+
+    # ---- the things to do
+
+    def try_(self, text, uid=False, holds=False):
+        """A command that may meet what is gone: NO is an answer, BAD not."""
+        full = f"{'UID ' if uid else ''}{text}"
+        status, code, words = self.c.command(full, uid=uid, holds=holds)
+        if status == "BAD":
+            raise Broken(f"{full}: {words}")
+        return status, code
+
+    def do_noop(self):
+        self.c.ok(self.rng.choice(["NOOP", "CHECK"]))
+
+    def do_fetch(self):
+        uid = self.rng.random() < 0.5
+        numbers = self.numbers(uid)
+        if numbers:
+            items = self.rng.choice([
+                "(FLAGS)", "(UID FLAGS)", "ALL", "FULL",
+                "(UID RFC822.SIZE INTERNALDATE)", "(BODYSTRUCTURE UID)"])
+            self.try_(f"FETCH {numbers} {items}", uid, not uid)
+
+    def do_fetch_all(self):
+        if self.c.messages:
+            self.try_("FETCH 1:* (UID FLAGS)", holds=True)
+
+    def do_fetch_body(self):
+        uid = self.rng.random() < 0.5
+        numbers = self.numbers(uid)
+        if not numbers:
+            return
+        section = self.rng.choice(["BODY.PEEK[]", "BODY[]", "RFC822"])
+        self.try_(f"FETCH {numbers} (UID {section})", uid, not uid)
+        for items in self.c.fetched().values():
+            body = items.get("BODY[]") or items.get("RFC822")
+            if body:
+                self.shared.see_body((self.c.uidvalidity, items["UID"]),
+                                     body)
+
+    def do_store(self):
+        uid = self.rng.random() < 0.5
+        numbers = self.numbers(uid)
+        if not numbers:
+            return
+        sign = self.rng.choice(["+", "+", "-", ""])
+        silent = self.rng.choice(["", "", ".SILENT"])
+        touched = self.meant(numbers, uid)
+        self.try_(f"STORE {numbers} {sign}FLAGS{silent} ({self.flags()})",
+                  uid, not uid)
+        if silent:
+            # What came in between may be older than our own change.
+            for m in touched:
+                m.flags = None
+
+    def do_expunge(self):
+        self.try_("EXPUNGE")
+
+    def do_uid_expunge(self):
+        numbers = self.numbers(True)
+        if numbers:
+            self.try_(f"EXPUNGE {numbers}", uid=True)
+
+    def do_append(self):
+        message = mail(body="".join(
+            self.rng.choice("abcdefgh \r\n.")
+            for _ in range(self.rng.randint(0, 2000))).replace(
+                "\r", "").replace("\n", "\r\n") + "\r\n")
+        box = self.mailbox()
+        status, code, text = self.c.append(
+            box, message, self.flags() if self.rng.random() < 0.5 else "",
+            self.rng.random() < 0.5)
+        if status != "OK" or not code.startswith("APPENDUID "):
+            raise Broken(f"APPEND: {status} {code} {text}")
+        validity, number = code.split()[1:]
+        self.shared.see_body((int(validity), int(number)), message)
+
+    def do_copy(self):
+        self.copy_or_move("COPY")
+
+    def do_move(self):
+        self.copy_or_move("MOVE")
+
+    def copy_or_move(self, verb):
+        uid = self.rng.random() < 0.5
+        numbers = self.numbers(uid)
+        if not numbers:
+            return
+        validity = self.c.uidvalidity
+        status, code = self.try_(f"{verb} {numbers} {self.mailbox()}", uid)
+        codes = [u[1] for u in self.c.untagged if u[0] == "OK"] + [code]
+        for code in codes:
+            if status == "OK" and code and code.startswith("COPYUID "):
+                self.note_copies(validity, *code.split()[1:])
+
+    def note_copies(self, validity, to_validity, source, target):
+        source, target = expand(source), expand(target)
+        if len(source) != len(target):
+            raise Broken(f"COPYUID {source} {target}")
+        with self.shared.lock:
+            for a, b in zip(source, target):
+                digest = self.shared.bodies.get((validity, a))
+                old = self.shared.bodies.get((int(to_validity), b))
+                if digest and old and digest != old:
+                    raise Broken(f"the copy {b} is not like {a}")
+                if digest:
+                    self.shared.bodies[(int(to_validity), b)] = digest
+
+    def do_search(self):
+        uid = self.rng.random() < 0.5
+        key = self.rng.choice([
+            "ALL", "UNSEEN", "DELETED", "KEYWORD two", "SUBJECT message",
+            "UID 1:20", "NOT FLAGGED", "RECENT", "BODY abc",
+            "OR SEEN DRAFT"])
+        self.try_(f"SEARCH {key}", uid, not uid)
+        found = [u[1] for u in self.c.untagged if u[0] == "SEARCH"]
+        if not uid and found and found[0] and \
+                max(found[0]) > len(self.c.messages):
+            raise Broken(f"SEARCH found {max(found[0])}")
+
+    def do_pipeline(self):
+        """Several at once, the first of them with sequence numbers."""
+        commands = []
+        sets = {uid: self.numbers(uid) for uid in (False, True)}
+        for uid in (False, False, True, True):
+            numbers = sets[uid]
+            if not numbers:
+                continue
+            text = self.rng.choice([
+                f"FETCH {numbers} (UID BODY[])", f"FETCH {numbers} (FLAGS)",
+                f"FETCH {numbers} (FLAGS)", "SEARCH SEEN",
+                f"STORE {numbers} +FLAGS ({self.flags()})"])
+            commands.append((("UID " if uid else "") + text, uid, not uid))
+        for answer in self.c.pipeline(commands):
+            if answer[0] == "BAD":
+                raise Broken(f"{commands}: {answer}")
+
+    def do_idle(self):
+        self.c.idle(self.rng.uniform(0.01, 0.2))
+
+    def do_select(self):
+        if self.rng.random() < 0.3:
+            self.c.ok(self.rng.choice(["CLOSE", "UNSELECT"]))
+            self.c.messages = None
+        self.select()
+
+    def do_status(self):
+        self.c.ok(f"STATUS {self.mailbox()} (MESSAGES UNSEEN UIDNEXT "
+                  "RECENT UIDVALIDITY)")
+
+    def do_connect(self):
+        if self.rng.random() < 0.5:
+            self.c.logout()
+        else:
+            self.c.close()
+        self.connect()
+
+    # ---- one after the other
+
+    COMMON = (["noop"] * 4 + ["fetch"] * 8 + ["fetch_all"] * 2 +
+              ["fetch_body"] * 5 + ["store"] * 10 + ["append"] * 4 +
+              ["copy"] * 2 + ["move"] * 2 + ["search"] * 4 + ["idle"] * 3 +
+              ["pipeline"] * 6 +
+              ["select"] * 2 + ["status"] * 2 + ["expunge"] * 2 +
+              ["uid_expunge"] * 2 + ["connect"])
+    CROWD = ["store"] * 4 + ["expunge"] * 4 + ["uid_expunge"] * 2 + ["noop"]
+
+    def run(self):
+        try:
+            while not self.shared.stop.is_set():
+                crowded = self.c.messages and len(self.c.messages) > CROWDED
+                what = self.rng.choice(self.CROWD if crowded
+                                       else self.COMMON)
+                getattr(self, "do_" + what)()
+                self.shared.count(what)
+        except Exception as e:      # told at the end
+            self.shared.failures.append((e, list(self.c.trace)))
+            self.shared.stop.set()
+
+    def picture(self):
+        return [(m.uid, m.flags) for m in self.c.messages]
+
+
+def expand(numbers):
+    found = []
+    for part in numbers.split(","):
+        ends = [int(n) for n in part.split(":")]
+        found += range(min(ends), max(ends) + 1)
+    return found
+
+
+def deliver(shared):
+    try:
+        while not shared.stop.is_set():
+            shared.server.deliver(shared.user, mail(body="z" * 500 + "\r\n"))
+            shared.count("SMTP")
+            time.sleep(0.02)
+    except Exception as e:
+        shared.failures.append((e, []))
+
+
+def read_by_pop3(shared):
+    rng = random.Random(SEED)
+    try:
+        while not shared.stop.is_set():
+            p = shared.server.pop3(shared.user, "plain")
+            count = p.stat()[0]
+            for n in rng.sample(range(1, count + 1), min(count, 3)):
+                try:
+                    p.retr(n)
+                except poplib.error_proto:
+                    pass            # gone meanwhile
+                if rng.random() < 0.3:
+                    p.dele(n)
+            if rng.random() < 0.8:
+                p.quit()
+            else:
+                p.close()
+            shared.count("POP3")
+            time.sleep(0.05)
+    except Exception as e:
+        shared.failures.append((e, []))
+
+
+def compare(shared, actors):
+    """Every picture with what a fresh client sees."""
+    user = shared.user
+    for box in MAILBOXES:
+        fresh = Client(shared.server.raw("imap").sock)
+        fresh.login(user.address, user.password)
+        fresh.select(box, read_only=True)
+        if fresh.messages:
+            fresh.fetch("1:*", "(UID FLAGS)")
+        truth = [(m.uid, m.flags) for m in fresh.messages]
+        assert all(uid and flags is not None for uid, flags in truth)
+        for actor in actors:
+            if actor.c.uidvalidity != fresh.uidvalidity:
+                continue
+            actor.c.ok("NOOP")
+            known = actor.picture()
+            assert len(known) == len(truth), (box, actor.c.trace)
+            for n, ((uid, flags), real) in enumerate(zip(known, truth), 1):
+                assert uid in (None, real[0]), (box, n)
+                assert flags in (None, real[1]), \
+                    (box, n, flags, real, list(actor.c.trace))
+            # And when asked, the server says the same.
+            if known:
+                actor.c.fetch("1:*", "(UID FLAGS)")
+            assert actor.picture() == truth
+        fresh.logout()
+
+
+def run_round(shared, actors, seconds):
+    shared.stop.clear()
+    threads = [threading.Thread(target=a.run) for a in actors] + [
+        threading.Thread(target=deliver, args=(shared,)),
+        threading.Thread(target=read_by_pop3, args=(shared,))]
+    for t in threads:
+        t.start()
+    shared.stop.wait(seconds)
+    shared.stop.set()
+    for t in threads:
+        t.join()
+    for e, trace in shared.failures[:1]:
+        print(f"STRESS_SEED={SEED}", shared.counts)
+        for line in trace[-60:]:
+            print(line)
+        raise e
+
+
+def test_stress_leaves_every_picture_true(server):
+    user = server.new_user()
+    shared = Shared(server, user)
+    with server.imap(user) as c:
+        kp.ok(c.create("Work"))
+    actors = [Actor(shared, SEED + n) for n in range(CLIENTS)]
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        run_round(shared, actors, min(ROUND_S, end - time.monotonic()))
+        compare(shared, actors)
+    print(f"STRESS_SEED={SEED}", shared.counts)
+    assert shared.counts["SMTP"] > 0 and shared.counts["POP3"] > 0
+    for actor in actors:
+        actor.c.logout()
