@@ -5,7 +5,8 @@
  * from memory, a few score bytes a message; the rest is fetch_body.c's. \Seen
  * that a body implies is set by one request for all messages before the first
  * byte; the client is told with the body. The FETCH does not wait for it, but
- * the next command that looks at flags does (imap.c).
+ * the next command that looks at flags does (imap.c), and so does a FETCH of a
+ * CONDSTORE-aware client, who is to be told the new MODSEQ (RFC 7162).
  */
 #include <string.h>
 
@@ -80,26 +81,38 @@ fetch_put_head(struct imap *im, struct fetch *f, uint32_t seq,
 {
 	struct buf *out = im->s.out;
 	bool is_seen_now = f->seen.n && uidset_has(&f->seen, row->uid);
+	unsigned items = f->items;
+	uint64_t flags = row->flags;
 
+	if (is_seen_now) {
+		/* RFC 7162 3.2.4: by now it has the flag, and the modseq. */
+		items |= im->is_condstore ? FETCH_FLAGS | FETCH_UID |
+		    FETCH_MODSEQ : FETCH_FLAGS;
+		flags |= im->is_condstore ? 0 : FLAG_SEEN;
+	}
 	buf_adds(out, "* ");
 	buf_addu(out, seq);
 	buf_adds(out, " FETCH (");
-	if (f->items & FETCH_UID) {
+	if (items & FETCH_UID) {
 		buf_adds(out, "UID ");
 		buf_addu(out, row->uid);
 	}
-	if ((f->items & FETCH_FLAGS) || is_seen_now) {
+	if (items & FETCH_FLAGS) {
 		fetch_put_space(out);
 		buf_adds(out, "FLAGS ");
-		put_flags(im, f, row->flags | (is_seen_now ? FLAG_SEEN : 0),
-		    view_is_recent(&im->view, row->uid));
+		put_flags(im, f, flags, view_is_recent(&im->view, row->uid));
 	}
-	if (f->items & FETCH_INTERNALDATE) {
+	if (items & FETCH_MODSEQ) {
+		fetch_put_space(out);
+		imap_put_modseq(out, row->modseq);
+		im->cmd.told_modseq = true;
+	}
+	if (items & FETCH_INTERNALDATE) {
 		fetch_put_space(out);
 		buf_adds(out, "INTERNALDATE ");
 		imap_put_internaldate(out, row->internaldate_s);
 	}
-	if (f->items & FETCH_SIZE) {
+	if (items & FETCH_SIZE) {
 		fetch_put_space(out);
 		buf_adds(out, "RFC822.SIZE ");
 		buf_addu(out, row->size);
@@ -108,9 +121,20 @@ fetch_put_head(struct imap *im, struct fetch *f, uint32_t seq,
 
 /* ---- the command ---- */
 
+bool
+fetch_next(struct imap *im, struct targets *t, uint32_t *seq,
+    struct msgrow *row)
+{
+	while (targets_next(t, &im->view, seq, row))
+		if (row->modseq > im->cmd.args.fetch.changed_since)
+			return true;
+	return false;
+}
+
 static enum imap_step
 fetch_rows(struct imap *im, struct fetch *f)
 {
+	uint64_t since = im->cmd.args.fetch.changed_since;
 	struct msgrow row;
 	uint32_t seq;
 
@@ -118,6 +142,8 @@ fetch_rows(struct imap *im, struct fetch *f)
 	while (imap_has_time(im)) {
 		if (!targets_next(&f->targets, &im->view, &seq, &row))
 			return fetch_over(im, f);
+		if (row.modseq <= since)
+			continue;
 		fetch_put_head(im, f, seq, &row);
 		buf_adds(im->s.out, ")\r\n");
 	}
@@ -133,7 +159,7 @@ fetch_set_seen(struct imap *im, struct fetch *f)
 	struct msgrow row;
 	uint32_t seq;
 
-	while (targets_next(&t, &im->view, &seq, &row))
+	while (fetch_next(im, &t, &seq, &row))
 		if (!targets_is_ghost(&t) && !(row.flags & FLAG_SEEN))
 			uidset_add(&f->seen, row.uid, row.uid);
 	if (f->seen.n == 0)
@@ -153,25 +179,40 @@ fetch_set_seen(struct imap *im, struct fetch *f)
 bool
 imap_fetch_is_blind(const struct imap *im)
 {
-	return !(im->cmd.args.fetch.items & FETCH_FLAGS);
+	return !(im->cmd.args.fetch.items & (FETCH_FLAGS | FETCH_MODSEQ));
+}
+
+static enum imap_step
+fetch_start(struct imap *im, struct fetch *f)
+{
+	return fetch_needs_reader(&im->cmd.args.fetch) ?
+	    fetch_bodies_run(im, f) : fetch_rows(im, f);
 }
 
 enum imap_step
 imap_run_fetch(struct imap *im)
 {
 	const struct imap_fetch_args *a = &im->cmd.args.fetch;
-	struct fetch *f = arena_alloc(&im->cmd.arena, sizeof *f);
+	struct fetch *f;
 
+	if (im->cmd.state)	/* again: \Seen is in the store */
+		return fetch_start(im, im->cmd.state);
+	if (a->vanished)
+		return imap_bad(im, "ENABLE QRESYNC first");
+	f = arena_alloc(&im->cmd.arena, sizeof *f);
 	im->cmd.state = f;
 	im->cmd.release = fetch_release;
 	/* RFC 3501 6.4.8: UID is in every answer to the UID form. */
 	f->items = a->items | (im->cmd.uid ? FETCH_UID : 0);
 	if (imap_resolve_set(im, &a->set, im->cmd.uid, &f->targets.uids) < 0)
 		return imap_bad_set(im);
+	if (f->items & FETCH_MODSEQ)
+		imap_enable_condstore(im);
 	if (a->sets_seen && im->view.writable)
 		fetch_set_seen(im, f);
-	return fetch_needs_reader(a) ? fetch_bodies_run(im, f) :
-	    fetch_rows(im, f);
+	/* Who is told of modseqs waits until there is one to tell. */
+	im->cmd.is_held = im->is_condstore && f->seen.n > 0;
+	return im->cmd.is_held ? STEP_WAIT : fetch_start(im, f);
 }
 
 enum imap_step

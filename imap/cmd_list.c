@@ -16,6 +16,7 @@
 
 #include "imap/imap_priv.h"
 #include "imap/listmatch.h"
+#include "imap/sync.h"
 #include "server/base/xalloc.h"
 #include "store/read.h"
 
@@ -347,6 +348,8 @@ imap_run_list(struct imap *im)
 {
 	struct rjob_list *job;
 
+	if (im->cmd.args.list.status_items & STATUS_HIGHESTMODSEQ)
+		imap_enable_condstore(im);
 	/* RFC 3501 6.3.8: LIST "" "" asks for the delimiter and the root. */
 	if (im->cmd.args.list.ask_delimiter) {
 		buf_adds(im->s.out, "* ");

@@ -1,5 +1,6 @@
 /*
- * SEARCH and UID SEARCH (RFC 3501 section 6.4.4), ESEARCH (RFC 4731).
+ * SEARCH and UID SEARCH (RFC 3501 section 6.4.4), ESEARCH (RFC 4731), MODSEQ
+ * (RFC 7162 section 3.1.5).
  *
  * Two steps for each message: what its row in the view can tell (flags, UID,
  * size, arrival), here and in turns; and for those left undecided a reader,
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #include "imap/imap_priv.h"
+#include "imap/sync.h"
 #include "server/base/xalloc.h"
 #include "store/read.h"
 
@@ -24,6 +26,7 @@ struct search {
 	size_t row_count;
 	/* UIDs or sequence numbers: by row alone, and by readers. */
 	struct uidset found, read;
+	uint64_t modseq;		/* the highest found */
 	/* The answer: where in found it is. */
 	bool is_putting;
 	size_t range;
@@ -89,6 +92,54 @@ names_keyword(struct imap_search_names *n, struct span name)
 }
 
 /* ---- the answer ---- */
+
+/* Of one of the numbers found. */
+static uint64_t
+modseq_of(const struct imap *im, uint32_t number)
+{
+	struct msgrow row;
+
+	if (im->cmd.uid)
+		number = view_find_uid(&im->view, number);
+	(void)view_get(&im->view, number, &row);
+	return row.modseq;
+}
+
+/*
+ * RFC 7162 3.1.6, RFC 4731 3.2: the highest of those told; of all that were
+ * found, unless MIN and MAX are all that is told.
+ */
+static uint64_t
+modseq_told(const struct imap *im, const struct search *s)
+{
+	const struct imap_search_args *a = &im->cmd.args.search;
+	const struct uidset *f = &s->found;
+	uint64_t modseq = 0;
+
+	if (!a->esearch || (a->returns & (SEARCH_RETURN_ALL |
+	    SEARCH_RETURN_COUNT)))
+		return s->modseq;
+	if (a->returns & SEARCH_RETURN_MIN)
+		modseq = modseq_of(im, f->v[0].lo);
+	if (a->returns & SEARCH_RETURN_MAX)
+		modseq = MAX(modseq, modseq_of(im, f->v[f->n - 1].hi));
+	return modseq;
+}
+
+static void
+put_modseq(struct imap *im, const struct search *s)
+{
+	struct buf *out = im->s.out;
+
+	if (!im->cmd.args.search.has_modseq || s->found.n == 0)
+		return;
+	buf_adds(out, im->cmd.args.search.esearch ? " MODSEQ " :
+	    " (MODSEQ ");
+	buf_addu(out, modseq_told(im, s));
+	if (!im->cmd.args.search.esearch)
+		buf_addc(out, ')');
+	im->cmd.told_modseq = true;
+}
 
 /* RFC 4731 section 3.1: MIN, MAX and ALL are not there if nothing was found. */
 static void
@@ -175,6 +226,7 @@ search_put(struct imap *im, struct search *s)
 		else
 			put_number(im, s);
 	}
+	put_modseq(im, s);
 	buf_adds(im->s.out, "\r\n");
 	return imap_ok(im, NULL, "SEARCH completed");
 }
@@ -206,8 +258,10 @@ search_look(struct imap *im, struct search *s, uint32_t seq)
 		return;
 	row.recent = view_is_recent(&im->view, row.row.uid);
 	t = search_eval_row(im->cmd.args.search.key, &row);
-	if (t == TRI_YES)
+	if (t == TRI_YES) {
 		uidset_add(&s->found, number, number);
+		s->modseq = MAX(s->modseq, row.row.modseq);
+	}
 	if (t != TRI_UNKNOWN)
 		return;
 	if (!s->rows)
@@ -241,6 +295,8 @@ imap_run_search(struct imap *im)
 	im->cmd.state = s;
 	im->cmd.release = search_release;
 	s->next_uid = 1;
+	if (im->cmd.args.search.has_modseq)
+		imap_enable_condstore(im);
 	imap_search_resolve(&im->cmd.args.search, &im->cmd.arena, &names.n);
 	return search_scan(im, s);
 }
@@ -257,6 +313,8 @@ search_slice(struct imap *im, struct search *s, struct rjob_search *job)
 		if (!im->cmd.uid)
 			n = view_find_uid(&im->view, n);
 		uidset_add(&s->read, n, n);
+		if (im->cmd.args.search.has_modseq)
+			s->modseq = MAX(s->modseq, modseq_of(im, n));
 	}
 	if (err == 0 && job->j.more) {
 		op_adopt(&job->j.op, &im->s);

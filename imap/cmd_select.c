@@ -20,11 +20,19 @@ is_examine(const struct imap *im)
 enum imap_step
 imap_run_select(struct imap *im)
 {
+	const struct imap_select_args *a = &im->cmd.args.select;
 	int err;
 
+	if (a->qresync)
+		return imap_bad(im, "ENABLE QRESYNC first");
+	/* RFC 7162 3.2.11: what follows is not of the old mailbox. */
+	if (im->state == ST_SELECTED)
+		buf_adds(im->s.out, "* OK [CLOSED] Closed\r\n");
 	/* RFC 3501 6.3.1: also where the new one cannot be selected. */
 	imap_unselect(im);
-	err = imap_lookup(im, im->cmd.args.mailbox.name, RIGHT_READ);
+	if (a->condstore)
+		imap_enable_condstore(im);
+	err = imap_lookup(im, a->name, RIGHT_READ);
 	return err < 0 ? imap_fail(im, err) : STEP_WAIT;
 }
 
@@ -54,6 +62,8 @@ selected(struct imap *im)
 	    "] UIDs valid\r\n");
 	put_number(out, "* OK [UIDNEXT ", view_uidnext(v),
 	    "] Predicted next UID\r\n");
+	/* RFC 7162 3.1.2.1: to whoever selects, as CLIENTS expect it. */
+	imap_put_highestmodseq(im);
 	if (is_examine(im))
 		return imap_ok(im, "READ-ONLY", "EXAMINE completed");
 	return imap_ok(im, v->writable ? "READ-WRITE" : "READ-ONLY",

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "imap/imap_priv.h"
+#include "imap/sync.h"
 #include "server/base/xalloc.h"
 
 /* Bytes of a client's ID that a log line shows. */
@@ -16,7 +17,7 @@
  */
 static const char *const capabilities[] = {
 	"SASL-IR", "LITERAL+", "ID", "ENABLE", "IDLE", "NAMESPACE", "UIDPLUS",
-	"MOVE", "UNSELECT", "MULTIAPPEND", "ESEARCH",
+	"MOVE", "UNSELECT", "MULTIAPPEND", "ESEARCH", "CONDSTORE",
 	"CHILDREN", "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "XLIST",
 };
 
@@ -130,7 +131,19 @@ imap_run_id(struct imap *im)
 enum imap_step
 imap_run_enable(struct imap *im)
 {
-	buf_adds(im->s.out, "* ENABLED\r\n");
+	const struct imap_enable_args *a = &im->cmd.args.enable;
+	struct buf enabled = BUF_INIT;
+
+	for (size_t i = 0; i < a->count; i++) {
+		if (span_iis(a->words[i], "CONDSTORE") && !im->is_condstore) {
+			buf_adds(&enabled, " CONDSTORE");
+			imap_enable_condstore(im);
+		}
+	}
+	buf_adds(im->s.out, "* ENABLED");
+	buf_addspan(im->s.out, buf_span(&enabled));
+	buf_adds(im->s.out, "\r\n");
+	buf_release(&enabled);
 	return imap_ok(im, NULL, "ENABLE completed");
 }
 

@@ -3,13 +3,18 @@
  * mailbox. RECENT is what a SELECT now would claim.
  */
 #include "imap/imap_priv.h"
+#include "imap/sync.h"
 #include "store/read.h"
 
 enum imap_step
 imap_run_status(struct imap *im)
 {
-	int err = imap_lookup(im, im->cmd.args.status.name, RIGHT_READ);
+	const struct imap_status_args *a = &im->cmd.args.status;
+	int err;
 
+	if (a->items & STATUS_HIGHESTMODSEQ)
+		imap_enable_condstore(im);
+	err = imap_lookup(im, a->name, RIGHT_READ);
 	return err < 0 ? imap_fail(im, err) : STEP_WAIT;
 }
 

@@ -1,5 +1,5 @@
 /*
- * STORE and UID STORE (RFC 3501 section 6.4.6).
+ * STORE and UID STORE (RFC 3501 section 6.4.6, RFC 7162 section 3.1.3).
  *
  * One request changes the flags; then each message that was named answers
  * with what it has now, .SILENT or not being the only question. What others
@@ -16,6 +16,8 @@
 struct store_state {
 	struct targets targets;
 	bool has_ghosts;	/* some have been expunged, not told yet */
+	struct uidset modified;	/* RFC 7162: left alone by the condition */
+	uint64_t modseq;	/* of the change */
 };
 
 static void
@@ -24,6 +26,13 @@ store_release(struct imap *im)
 	struct store_state *st = im->cmd.state;
 
 	targets_release(&st->targets);
+	uidset_release(&st->modified);
+}
+
+static bool
+is_conditional(const struct imap *im)
+{
+	return im->cmd.args.store.unchanged_since != UINT64_MAX;
 }
 
 /* RFC 2180 section 4.2: what is gone cannot be changed. */
@@ -44,11 +53,40 @@ look_for_ghosts(struct imap *im, struct store_state *st, bool *has_living)
 	return *has_living;
 }
 
+/* "MODIFIED 7,9": UIDs, or sequence numbers (RFC 7162 section 3.1.3). */
+static const char *
+modified_code(struct imap *im, const struct uidset *uids)
+{
+	struct targets t = { 0 };
+	struct uidset seqs = { 0 };
+	struct buf b = BUF_INIT;
+	struct msgrow row;
+	const char *code;
+	uint32_t seq;
+
+	buf_adds(&b, "MODIFIED ");
+	if (im->cmd.uid) {
+		uidset_put(&b, uids);
+	} else {
+		t.uids = *uids;
+		while (targets_next(&t, &im->view, &seq, &row))
+			uidset_add(&seqs, seq, seq);
+		uidset_put(&b, &seqs);
+		uidset_release(&seqs);
+	}
+	code = arena_str(&im->cmd.arena, buf_span(&b));
+	buf_release(&b);
+	return code;
+}
+
 static enum imap_step
 store_over(struct imap *im)
 {
 	const struct store_state *st = im->cmd.state;
 
+	if (st->modified.n)
+		return imap_ok(im, modified_code(im, &st->modified),
+		    "Some have been changed by others");
 	return imap_ok(im, st->has_ghosts && !im->cmd.uid ?
 	    "EXPUNGEISSUED" : NULL, "STORE completed");
 }
@@ -66,7 +104,7 @@ store_submit_flags(struct imap *im, struct store_state *st)
 	r->flags = a->flags.bits;
 	r->keywords = imap_keywords_copy(&a->flags);
 	r->keyword_count = a->flags.keyword_count;
-	r->unchanged_since = UINT64_MAX;
+	r->unchanged_since = a->unchanged_since;
 	store_submit(im->s.env->store, &r->w);
 }
 
@@ -82,6 +120,8 @@ imap_run_store(struct imap *im)
 	if (imap_resolve_set(im, &a->set, im->cmd.uid,
 	    &st->targets.uids) < 0)
 		return imap_bad_set(im);
+	if (is_conditional(im))
+		imap_enable_condstore(im);
 	if (!look_for_ghosts(im, st, &has_living)) {
 		if (st->has_ghosts && !a->silent && !im->cmd.uid)
 			return imap_no(im, "EXPUNGEISSUED",
@@ -92,12 +132,27 @@ imap_run_store(struct imap *im)
 	return STEP_WAIT;
 }
 
-/* Flags of the messages named, as they are now. */
+/*
+ * Whether the message is answered for. One that the condition spared is not:
+ * what others did to it is news. A silent STORE tells what the client cannot
+ * know, modseqs; of those it did not raise only if it had a condition.
+ */
+static bool
+is_told(const struct imap *im, const struct store_state *st,
+    const struct msgrow *row)
+{
+	if (targets_is_ghost(&st->targets) ||
+	    (st->modified.n && uidset_has(&st->modified, row->uid)))
+		return false;
+	return !im->cmd.args.store.silent || is_conditional(im) ||
+	    row->modseq >= st->modseq;
+}
+
+/* The messages named, as they are now. */
 static enum imap_step
 store_tell(struct imap *im)
 {
 	struct store_state *st = im->cmd.state;
-	struct buf *out = im->s.out;
 	struct imap_keywords k;
 	struct msgrow row;
 	uint32_t seq;
@@ -108,20 +163,9 @@ store_tell(struct imap *im)
 	while (imap_has_time(im)) {
 		if (!targets_next(&st->targets, &im->view, &seq, &row))
 			return store_over(im);
-		if (targets_is_ghost(&st->targets))
-			continue;
-		buf_adds(out, "* ");
-		buf_addu(out, seq);
-		buf_adds(out, " FETCH (");
-		if (im->cmd.uid) {
-			buf_adds(out, "UID ");
-			buf_addu(out, row.uid);
-			buf_addc(out, ' ');
-		}
-		buf_adds(out, "FLAGS ");
-		imap_put_flags(out, row.flags,
-		    view_is_recent(&im->view, row.uid), k.v, k.n);
-		buf_adds(out, ")\r\n");
+		if (is_told(im, st, &row))
+			imap_put_news(im, &k, seq, &row,
+			    !im->cmd.args.store.silent);
 	}
 	return STEP_YIELD;
 }
@@ -129,15 +173,20 @@ store_tell(struct imap *im)
 enum imap_step
 imap_done_store(struct imap *im, struct op *op)
 {
+	struct store_state *st = im->cmd.state;
+	struct wreq_flags *r = (struct wreq_flags *)op;
 	int err;
 
 	if (op) {
 		err = op->err;
+		st->modseq = r->modseq_r;
+		st->modified = r->modified_r;
+		r->modified_r = (struct uidset){ 0 };
 		op_free(op);
 		if (err < 0)
 			return imap_fail(im, err);
 	}
-	if (im->cmd.args.store.silent)
+	if (im->cmd.args.store.silent && !im->is_condstore)
 		return store_over(im);
 	return store_tell(im);
 }

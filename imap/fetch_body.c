@@ -143,7 +143,7 @@ batch_fill(struct imap *im, struct fetch *f, struct fetch_batch *b)
 	b->msg_count = 0;
 	arena_clear(&b->arena);
 	while (b->msg_count < MAX(max, 1) &&
-	    targets_next(&f->targets, &im->view, &seq, &row))
+	    fetch_next(im, &f->targets, &seq, &row))
 		b->msgs[b->msg_count++] = (struct batch_msg){
 			.uid = row.uid, .size = row.size, .body = row.body
 		};

@@ -34,6 +34,13 @@ void fetch_begin_step(struct imap *im, struct fetch *f, bool between);
 void fetch_put_head(struct imap *im, struct fetch *f, uint32_t seq,
     const struct msgrow *row);
 
+/*
+ * The next of t that CHANGEDSINCE lets pass (RFC 7162 section 3.1.4.1); false:
+ * that was all.
+ */
+bool fetch_next(struct imap *im, struct targets *t, uint32_t *seq,
+    struct msgrow *row);
+
 /* A space, unless the parenthesis has just opened. */
 void fetch_put_space(struct buf *out);
 

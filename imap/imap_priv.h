@@ -117,6 +117,8 @@ struct imap_cmd {
 	bool is_answered;		/* answer is set, sync goes on */
 	bool is_refused;		/* its literal is being read off */
 	bool is_held;			/* waits for seen_out, then runs */
+	bool told_modseq;		/* a FETCH answer had MODSEQ */
+	bool told_expunge;
 	union imap_args args;		/* spans live as long as the command */
 	struct arena arena;
 	void *state;			/* the family's own */
@@ -138,6 +140,7 @@ struct imap {
 	struct view view;		/* open while ST_SELECTED */
 	unsigned seen_out;		/* cmd_fetch.c: writes under way */
 	bool is_utf8;			/* UTF8=ACCEPT; nothing sets it yet */
+	bool is_condstore;		/* RFC 7162: imap_enable_condstore */
 	unsigned bad_count;
 	const char *bye;		/* say this and close, when possible */
 	int64_t noauth_end_ms;		/* log-in must be made by then */

@@ -198,6 +198,15 @@ imap_parse_number(struct imap_parser *p, uint32_t *n)
 }
 
 enum parse
+imap_parse_modseq(struct imap_parser *p, uint64_t *n)
+{
+	*n = 0;
+	if (!cursor_number(&p->c, INT64_MAX, n))
+		return imap_bad(p, "expected a number of 63 bits");
+	return PARSE_OK;
+}
+
+enum parse
 imap_parse_nz_number(struct imap_parser *p, uint32_t *n)
 {
 	const char *start = p->c.p;

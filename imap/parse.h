@@ -70,6 +70,8 @@ enum parse imap_parse_nstring(struct imap_parser *p, struct span *s,
 /* nz-number or number of 32 bits. */
 enum parse imap_parse_nz_number(struct imap_parser *p, uint32_t *n);
 enum parse imap_parse_number(struct imap_parser *p, uint32_t *n);
+/* mod-sequence-valzer (RFC 7162 section 7): 63 bits, and 0. */
+enum parse imap_parse_modseq(struct imap_parser *p, uint64_t *n);
 
 #define SEQ_STAR 0u	/* not a legal nz-number, so free to mean "*" */
 
@@ -140,7 +142,20 @@ struct imap_enable_args {
 	size_t count;
 };
 
-/* SELECT EXAMINE CREATE DELETE SUBSCRIBE UNSUBSCRIBE */
+/* SELECT EXAMINE (RFC 4466 section 2.1, RFC 7162) */
+struct imap_select_args {
+	struct span name;
+	bool condstore;
+	bool qresync;
+	/* With qresync: what the client knows. No set has "*". */
+	uint32_t uidvalidity;
+	uint64_t modseq;
+	struct seqset uids;		/* n == 0: all */
+	struct seqset known_seqs;	/* rising, n == 0: none given */
+	struct seqset known_uids;	/* rising, as many numbers */
+};
+
+/* CREATE DELETE SUBSCRIBE UNSUBSCRIBE */
 struct imap_mailbox_args {
 	struct span name;
 };
@@ -157,7 +172,8 @@ enum imap_status_item {
 	STATUS_UIDNEXT = 1 << 2,
 	STATUS_UIDVALIDITY = 1 << 3,
 	STATUS_UNSEEN = 1 << 4,
-	STATUS_APPENDLIMIT = 1 << 5	/* RFC 7889 */
+	STATUS_APPENDLIMIT = 1 << 5,	/* RFC 7889 */
+	STATUS_HIGHESTMODSEQ = 1 << 6	/* RFC 7162 */
 };
 struct imap_status_args {
 	struct span name;
@@ -220,6 +236,7 @@ struct imap_store_args {
 	struct seqset set;
 	enum flags_how how;
 	bool silent;
+	uint64_t unchanged_since;	/* RFC 7162; UINT64_MAX: not given */
 	struct imap_flags flags;
 };
 
@@ -231,7 +248,8 @@ enum imap_fetch_item {
 	FETCH_SIZE = 1 << 3,		/* RFC822.SIZE */
 	FETCH_ENVELOPE = 1 << 4,
 	FETCH_BODY = 1 << 5,		/* without extension fields */
-	FETCH_BODYSTRUCTURE = 1 << 6
+	FETCH_BODYSTRUCTURE = 1 << 6,
+	FETCH_MODSEQ = 1 << 7		/* RFC 7162; CHANGEDSINCE has it */
 };
 
 enum imap_section_what {
@@ -268,6 +286,9 @@ struct imap_fetch_args {
 	struct imap_fetch_body *bodies;	/* in the order asked */
 	size_t body_count;
 	bool sets_seen;		/* one of bodies is not a peek */
+	bool has_changedsince;	/* RFC 7162 */
+	uint64_t changed_since;	/* 0 if not given: every message */
+	bool vanished;
 };
 
 /* SEARCH (RFC 3501, RFC 4731) */
@@ -293,6 +314,7 @@ struct imap_search_ref {
 struct imap_search_args {
 	bool esearch;		/* has RETURN: the answer is ESEARCH */
 	unsigned returns;	/* enum imap_search_return; "()" is ALL */
+	bool has_modseq;	/* RFC 7162: a key is MODSEQ */
 	struct search_key *key;
 	struct imap_search_ref *refs;
 	size_t ref_count;
@@ -316,6 +338,7 @@ union imap_args {
 	struct imap_authenticate_args authenticate;
 	struct imap_id_args id;
 	struct imap_enable_args enable;
+	struct imap_select_args select;
 	struct imap_mailbox_args mailbox;
 	struct imap_rename_args rename;
 	struct imap_status_args status;
@@ -336,6 +359,7 @@ enum parse imap_parse_authenticate(struct imap_parser *p,
     union imap_args *a);
 enum parse imap_parse_id(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_enable(struct imap_parser *p, union imap_args *a);
+enum parse imap_parse_select(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_mailbox_only(struct imap_parser *p,
     union imap_args *a);			/* CREATE, DELETE, ... */
 enum parse imap_parse_rename(struct imap_parser *p, union imap_args *a);

@@ -139,6 +139,7 @@ static const struct {
 	{ "UIDVALIDITY", STATUS_UIDVALIDITY },
 	{ "UNSEEN", STATUS_UNSEEN },
 	{ "APPENDLIMIT", STATUS_APPENDLIMIT },
+	{ "HIGHESTMODSEQ", STATUS_HIGHESTMODSEQ },
 };
 
 static unsigned
@@ -217,14 +218,29 @@ parse_store_flags(struct imap_parser *p, struct imap_flags *f)
 	return PARSE_OK;
 }
 
+/* "(UNCHANGEDSINCE" SP n ")" SP, RFC 4466 section 2.5, RFC 7162 */
+static enum parse
+parse_store_modifiers(struct imap_parser *p, struct imap_store_args *s)
+{
+	if (!cursor_skip(&p->c, '('))
+		return PARSE_OK;
+	if (!cursor_skip_word(&p->c, "UNCHANGEDSINCE"))
+		return imap_bad(p, "unknown STORE modifier");
+	return imap_parse_space(p) ||
+	    imap_parse_modseq(p, &s->unchanged_since) ||
+	    imap_expect(p, ')', "expected \")\" after the modifier") ||
+	    imap_parse_space(p) ? PARSE_BAD : PARSE_OK;
+}
+
 enum parse
 imap_parse_store(struct imap_parser *p, union imap_args *a)
 {
 	struct imap_store_args *s = &a->store;
 
-	*s = (struct imap_store_args){ .how = FLAGS_REPLACE };
+	*s = (struct imap_store_args){ .how = FLAGS_REPLACE,
+	    .unchanged_since = UINT64_MAX };
 	if (imap_parse_space(p) || imap_parse_seqset(p, &s->set) ||
-	    imap_parse_space(p))
+	    imap_parse_space(p) || parse_store_modifiers(p, s))
 		return PARSE_BAD;
 	if (cursor_skip(&p->c, '+'))
 		s->how = FLAGS_ADD;

@@ -32,6 +32,7 @@ static const struct {
 	{ "RFC822.SIZE", FETCH_SIZE },
 	{ "ENVELOPE", FETCH_ENVELOPE },
 	{ "BODYSTRUCTURE", FETCH_BODYSTRUCTURE },
+	{ "MODSEQ", FETCH_MODSEQ },
 };
 
 /* The old names of some sections. */
@@ -271,27 +272,65 @@ parse_items(struct imap_parser *p, struct imap_fetch_args *f)
 	return imap_expect(p, ')', "expected \")\" after the items");
 }
 
-enum parse
-imap_parse_fetch(struct imap_parser *p, union imap_args *a)
+static enum parse
+parse_macro_or_items(struct imap_parser *p, struct imap_fetch_args *f)
 {
-	struct imap_fetch_args *f = &a->fetch;
-	const char *start;
-	struct span word;
+	const char *start = p->c.p;
+	struct span word = imap_scan_word(p);
 
-	*f = (struct imap_fetch_args){ 0 };
-	if (imap_parse_space(p) || imap_parse_seqset(p, &f->set) ||
-	    imap_parse_space(p))
-		return PARSE_BAD;
-	start = p->c.p;
-	word = imap_scan_word(p);
 	for (size_t i = 0; i < COUNT(macros); i++) {
 		if (!span_iis(word, macros[i].name))
 			continue;
 		f->items = macros[i].items;
-		return imap_parse_end(p);
+		return PARSE_OK;
 	}
 	p->c.p = start;
-	if (parse_items(p, f))
-		return PARSE_BAD;
-	return imap_parse_end(p);
+	return parse_items(p, f);
+}
+
+static enum parse
+parse_modifier(struct imap_parser *p, struct imap_fetch_args *f)
+{
+	const char *start = p->c.p;
+	struct span word = imap_scan_word(p);
+
+	if (span_iis(word, "VANISHED") && !f->vanished) {
+		f->vanished = true;
+		return PARSE_OK;
+	}
+	if (span_iis(word, "CHANGEDSINCE") && !f->has_changedsince) {
+		f->has_changedsince = true;
+		/* RFC 7162 3.1.4.1: it asks for MODSEQ as well. */
+		f->items |= FETCH_MODSEQ;
+		return imap_parse_space(p) ||
+		    imap_parse_modseq(p, &f->changed_since) ?
+		    PARSE_BAD : PARSE_OK;
+	}
+	p->c.p = start;
+	return imap_bad(p, "unknown FETCH modifier");
+}
+
+/* [SP "(" modifier *(SP modifier) ")"], RFC 4466 section 2.4 */
+static enum parse
+parse_modifiers(struct imap_parser *p, struct imap_fetch_args *f)
+{
+	if (!cursor_skip(&p->c, ' ') || !cursor_skip(&p->c, '('))
+		return PARSE_OK;
+	do {
+		if (parse_modifier(p, f))
+			return PARSE_BAD;
+	} while (cursor_skip(&p->c, ' '));
+	return imap_expect(p, ')', "expected \")\" after the modifiers");
+}
+
+enum parse
+imap_parse_fetch(struct imap_parser *p, union imap_args *a)
+{
+	struct imap_fetch_args *f = &a->fetch;
+
+	*f = (struct imap_fetch_args){ 0 };
+	return imap_parse_space(p) || imap_parse_seqset(p, &f->set) ||
+	    imap_parse_space(p) || parse_macro_or_items(p, f) ||
+	    parse_modifiers(p, f) || imap_parse_end(p) ?
+	    PARSE_BAD : PARSE_OK;
 }

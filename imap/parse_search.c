@@ -40,6 +40,7 @@ enum shape {
 	SHAPE_DATE,
 	SHAPE_NUMBER,
 	SHAPE_KEYWORD,		/* atom */
+	SHAPE_MODSEQ,		/* [entry-name type] number */
 	SHAPE_HEADER,		/* astring astring */
 	SHAPE_NEW,
 	SHAPE_NOT,
@@ -67,6 +68,7 @@ static const struct keyword {
 	{ "HEADER", SHAPE_HEADER, SEARCH_HEADER },
 	{ "KEYWORD", SHAPE_KEYWORD, SEARCH_FLAGS },
 	{ "LARGER", SHAPE_NUMBER, SEARCH_LARGER },
+	{ "MODSEQ", SHAPE_MODSEQ, SEARCH_MODSEQ },
 	{ "NEW", SHAPE_NEW, SEARCH_RECENT },
 	{ "NOT", SHAPE_NOT, SEARCH_NOT },
 	{ "OLD", SHAPE_PLAIN, SEARCH_RECENT, 0, true },
@@ -230,6 +232,32 @@ parse_flag_keyword(struct search *s, struct search_key *k)
 	return imap_parse_atom(s->p, &ref->keyword);
 }
 
+/*
+ * [entry-name SP entry-type-req SP] mod-sequence-valzer. RFC 7162 section
+ * 3.1.5: the entry means nothing where each message has but one modseq.
+ */
+static enum parse
+parse_modseq_key(struct search *s, struct search_key *k)
+{
+	static const char *const types[] = { "priv", "shared", "all" };
+	struct imap_parser *p = s->p;
+	struct span entry, type;
+	bool is_type = false;
+
+	s->args->has_modseq = true;
+	if (cursor_peek(&p->c) != '"')
+		return imap_parse_modseq(p, &k->number);
+	if (imap_parse_string(p, &entry) || imap_parse_space(p) ||
+	    imap_parse_atom(p, &type))
+		return PARSE_BAD;
+	for (size_t i = 0; i < COUNT(types); i++)
+		is_type |= span_iis(type, types[i]);
+	if (!is_type)
+		return imap_bad(p, "expected priv, shared or all");
+	return imap_parse_space(p) || imap_parse_modseq(p, &k->number) ?
+	    PARSE_BAD : PARSE_OK;
+}
+
 static enum parse
 parse_or(struct search *s, struct search_key *k)
 {
@@ -268,6 +296,9 @@ parse_rest(struct search *s, const struct keyword *row,
 		break;
 	case SHAPE_KEYWORD:
 		r = parse_flag_keyword(s, k);
+		break;
+	case SHAPE_MODSEQ:
+		r = parse_modseq_key(s, k);
 		break;
 	case SHAPE_HEADER:
 		r = parse_field_name(s, &k->name) ||

@@ -151,6 +151,14 @@ imap_put_flags(struct buf *out, uint64_t flags, bool recent,
 }
 
 void
+imap_put_modseq(struct buf *out, uint64_t modseq)
+{
+	buf_adds(out, "MODSEQ (");
+	buf_addu(out, modseq);
+	buf_addc(out, ')');
+}
+
+void
 imap_put_internaldate(struct buf *out, int64_t utc_s)
 {
 	buf_addc(out, '"');
@@ -193,6 +201,7 @@ imap_put_status(struct buf *out, const struct mailbox_info *box,
 		{ STATUS_UIDVALIDITY, "UIDVALIDITY", box->uidvalidity },
 		{ STATUS_UNSEEN, "UNSEEN", box->unseen },
 		{ STATUS_APPENDLIMIT, "APPENDLIMIT", append_limit },
+		{ STATUS_HIGHESTMODSEQ, "HIGHESTMODSEQ", box->modseq },
 	};
 	const char *space = "";
 

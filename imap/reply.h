@@ -45,6 +45,9 @@ void imap_put_mailbox(struct buf *out, struct span name, bool utf8);
 void imap_put_flags(struct buf *out, uint64_t flags, bool recent,
     const char *const *keywords, size_t count);
 
+/* "MODSEQ (7)" (RFC 7162 section 3.1.4.2). */
+void imap_put_modseq(struct buf *out, uint64_t modseq);
+
 /* date-time with its quotes: "17-Jul-1996 02:44:25 +0000". */
 void imap_put_internaldate(struct buf *out, int64_t utc_s);
 

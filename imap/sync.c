@@ -1,5 +1,7 @@
 #include "imap/sync.h"
 
+#include <inttypes.h>
+
 #include "imap/imap_priv.h"
 
 static void
@@ -45,28 +47,46 @@ imap_tell_keywords(struct imap *im)
 		imap_put_flags_lines(im);
 }
 
+void
+imap_put_news(struct imap *im, const struct imap_keywords *k, uint32_t seq,
+    const struct msgrow *row, bool flags)
+{
+	struct buf *out = im->s.out;
+	const char *space = "";
+
+	buf_adds(out, "* ");
+	buf_addu(out, seq);
+	buf_adds(out, " FETCH (");
+	/* Who speaks of UIDs thinks in them. */
+	if (im->cmd.uid || im->is_condstore) {
+		buf_adds(out, "UID ");
+		buf_addu(out, row->uid);
+		space = " ";
+	}
+	if (flags) {
+		buf_adds(out, space);
+		buf_adds(out, "FLAGS ");
+		imap_put_flags(out, row->flags,
+		    view_is_recent(&im->view, row->uid), k->v, k->n);
+		space = " ";
+	}
+	if (im->is_condstore) {
+		buf_adds(out, space);
+		imap_put_modseq(out, row->modseq);
+		im->cmd.told_modseq = true;
+	}
+	buf_adds(out, ")\r\n");
+}
+
 static void
 tell_flags(struct imap *im, const struct news *news)
 {
-	struct buf *out = im->s.out;
 	struct imap_keywords k;
 	struct msgrow row;
 
 	imap_keywords_get(im, &k);
 	(void)view_get(&im->view, news->seq, &row);
-	buf_adds(out, "* ");
-	buf_addu(out, news->seq);
-	buf_adds(out, " FETCH (");
-	/* Who speaks of UIDs thinks in them. */
-	if (im->cmd.uid) {
-		buf_adds(out, "UID ");
-		buf_addu(out, news->uid);
-		buf_addc(out, ' ');
-	}
-	buf_adds(out, "FLAGS ");
-	imap_put_flags(out, row.flags, view_is_recent(&im->view, row.uid),
-	    k.v, k.n);
-	buf_adds(out, ")\r\n");
+	imap_put_news(im, &k, news->seq, &row, true);
 }
 
 static void
@@ -85,6 +105,7 @@ tell(struct imap *im, const struct news *news)
 		break;
 	case NEWS_EXPUNGE:
 		tell_number(im, news->seq, " EXPUNGE\r\n");
+		im->cmd.told_expunge = true;
 		break;
 	case NEWS_KEYWORDS:
 		imap_put_flags_lines(im);
@@ -114,4 +135,49 @@ imap_sync(struct imap *im, bool hold_expunges)
 		tell(im, &news);
 	}
 	return false;
+}
+
+/* ---- HIGHESTMODSEQ ---- */
+
+void
+imap_put_highestmodseq(struct imap *im)
+{
+	buf_adds(im->s.out, "* OK [HIGHESTMODSEQ ");
+	buf_addu(im->s.out, view_highestmodseq(&im->view));
+	buf_adds(im->s.out, "] Highest\r\n");
+}
+
+void
+imap_enable_condstore(struct imap *im)
+{
+	if (im->is_condstore)
+		return;
+	im->is_condstore = true;
+	if (im->state == ST_SELECTED)
+		imap_put_highestmodseq(im);
+}
+
+/*
+ * RFC 7162 section 6: a client takes the highest MODSEQ it was told of for
+ * the mailbox's, unless it is told better. That would be too high where
+ * expunges below are held back, and too low where there was one.
+ */
+void
+imap_tell_highestmodseq(struct imap *im)
+{
+	struct imap_cmd *c = &im->cmd;
+	const struct view *v = &im->view;
+	bool is_held;
+
+	if (!im->is_condstore || im->state != ST_SELECTED ||
+	    view_is_gone(v))
+		return;
+	is_held = v->told_expunge_modseq < v->told_flags_modseq;
+	if (!c->told_expunge && !(c->told_modseq && is_held))
+		return;
+	if (c->status == STATUS_OK && !c->code)
+		c->code = arena_printf(&c->arena, "HIGHESTMODSEQ %" PRIu64,
+		    view_highestmodseq(v));
+	else
+		imap_put_highestmodseq(im);
 }

@@ -9,8 +9,11 @@
 #define IMAP_SYNC_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct imap;
+struct imap_keywords;
+struct msgrow;
 
 /*
  * Tells the news of the selected mailbox, if there is one, as long as the
@@ -27,5 +30,30 @@ void imap_tell_keywords(struct imap *im);
 
 /* The two lines themselves, as SELECT has them. */
 void imap_put_flags_lines(struct imap *im);
+
+/*
+ * "* 5 FETCH (FLAGS (\\Seen))": what a message has now, for who has not asked.
+ * UID is there in a UID command, and UID and MODSEQ for a CONDSTORE-aware
+ * client (RFC 7162 section 3.2.4); flags: whether FLAGS are.
+ */
+void imap_put_news(struct imap *im, const struct imap_keywords *k,
+    uint32_t seq, const struct msgrow *row, bool flags);
+
+/* ---- RFC 7162 ---- */
+
+/*
+ * The client is CONDSTORE-aware from here on, until the connection ends. The
+ * first time it is told the HIGHESTMODSEQ of the mailbox it has selected.
+ */
+void imap_enable_condstore(struct imap *im);
+
+/* "* OK [HIGHESTMODSEQ 7] ..." of the view. */
+void imap_put_highestmodseq(struct imap *im);
+
+/*
+ * The command's news are all told and its answer is set: adds HIGHESTMODSEQ
+ * to it where the numbers told would let the client believe in another.
+ */
+void imap_tell_highestmodseq(struct imap *im);
 
 #endif

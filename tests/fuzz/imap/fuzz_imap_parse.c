@@ -6,6 +6,7 @@
 #include "imap/parse.h"
 
 #include <assert.h>
+#include <inttypes.h>
 
 #include "imap/framer.h"
 #include "imap/imap_limits.h"
@@ -74,6 +75,7 @@ put_fetch(struct buf *b, const union imap_args *a)
 		{ FETCH_INTERNALDATE, "INTERNALDATE" },
 		{ FETCH_SIZE, "RFC822.SIZE" }, { FETCH_ENVELOPE, "ENVELOPE" },
 		{ FETCH_BODY, "BODY" }, { FETCH_BODYSTRUCTURE, "BODYSTRUCTURE" },
+		{ FETCH_MODSEQ, "MODSEQ" },
 	};
 	const char *before = " (";
 
@@ -104,6 +106,42 @@ put_fetch(struct buf *b, const union imap_args *a)
 		buf_addc(b, '>');
 	}
 	buf_addc(b, ')');
+	if (a->fetch.has_changedsince)
+		buf_printf(b, " (CHANGEDSINCE %" PRIu64 "%s)",
+		    a->fetch.changed_since, a->fetch.vanished ?
+		    " VANISHED" : "");
+	else if (a->fetch.vanished)
+		buf_adds(b, " (VANISHED)");
+}
+
+static void
+put_select(struct buf *b, const union imap_args *a)
+{
+	const struct imap_select_args *s = &a->select;
+
+	imap_put_mailbox(b, s->name, false);
+	if (s->condstore || s->qresync)
+		buf_adds(b, s->condstore ? " (CONDSTORE" : " (");
+	if (s->qresync) {
+		buf_adds(b, s->condstore ? " QRESYNC (" : "QRESYNC (");
+		buf_addu(b, s->uidvalidity);
+		buf_addc(b, ' ');
+		buf_addu(b, s->modseq);
+		if (s->uids.n) {
+			buf_addc(b, ' ');
+			put_set(b, &s->uids);
+		}
+		if (s->known_seqs.n) {
+			buf_adds(b, " (");
+			put_set(b, &s->known_seqs);
+			buf_addc(b, ' ');
+			put_set(b, &s->known_uids);
+			buf_addc(b, ')');
+		}
+		buf_addc(b, ')');
+	}
+	if (s->condstore || s->qresync)
+		buf_addc(b, ')');
 }
 
 static void
@@ -111,6 +149,9 @@ put_store(struct buf *b, const union imap_args *a)
 {
 	put_set(b, &a->store.set);
 	buf_addc(b, ' ');
+	if (a->store.unchanged_since != UINT64_MAX)
+		buf_printf(b, "(UNCHANGEDSINCE %" PRIu64 ") ",
+		    a->store.unchanged_since);
 	if (a->store.how != FLAGS_REPLACE)
 		buf_addc(b, a->store.how == FLAGS_ADD ? '+' : '-');
 	buf_adds(b, a->store.silent ? "FLAGS.SILENT " : "FLAGS ");
@@ -159,7 +200,8 @@ static const struct verb {
 	{ "NOOP", imap_parse_none, NULL },
 	{ "RENAME", imap_parse_rename, put_rename },
 	{ "SEARCH", imap_parse_search, NULL },
-	{ "SELECT", imap_parse_mailbox_only, NULL },
+	{ "CREATE", imap_parse_mailbox_only, NULL },
+	{ "SELECT", imap_parse_select, put_select },
 	{ "STATUS", imap_parse_status, NULL },
 	{ "STORE", imap_parse_store, put_store },
 };

@@ -197,6 +197,39 @@ TEST(test_parse_store_takes_flags_without_parentheses)
 	check_bad(imap_parse_store, SPAN(" 1 FLAGS (x) y"), NULL);
 }
 
+/* RFC 7162 section 3.1.3, examples 3 and 8 */
+TEST(test_parse_store_takes_unchangedsince)
+{
+	static const struct {
+		const char *in;
+		uint64_t since;
+	} rows[] = {
+		{ " 6,4,8 (UNCHANGEDSINCE 12121230045) +FLAGS.SILENT (\\Seen)",
+		    12121230045 },
+		{ " 12 (unchangedsince 0) +FLAGS $MDNSent", 0 },
+		{ " * (UNCHANGEDSINCE 9223372036854775807) FLAGS ()",
+		    INT64_MAX },
+		{ " 1 FLAGS ()", UINT64_MAX },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct parsing *t = parsing_new(span_of(rows[i].in));
+
+		CHECK_EQ(parsing_run(t, imap_parse_store), PARSE_OK);
+		CHECK_EQ(t->args.store.unchanged_since, rows[i].since);
+		parsing_free(t);
+	}
+	check_bad(imap_parse_store,
+	    SPAN(" 1 (UNCHANGEDSINCE 9223372036854775808) FLAGS ()"),
+	    "expected a number of 63 bits");
+	check_bad(imap_parse_store, SPAN(" 1 (UNCHANGEDSINCE) FLAGS ()"), NULL);
+	check_bad(imap_parse_store, SPAN(" 1 (UNCHANGEDSINCE 1)FLAGS ()"),
+	    NULL);
+	check_bad(imap_parse_store, SPAN(" 1 (CHANGED 1) FLAGS ()"),
+	    "unknown STORE modifier");
+	check_bad(imap_parse_store, SPAN(" 1 () FLAGS ()"), NULL);
+}
+
 int
 main(void)
 {
@@ -214,6 +247,7 @@ main(void)
 		cmocka_unit_test(test_parse_store_knows_its_six_forms),
 		cmocka_unit_test(
 		    test_parse_store_takes_flags_without_parentheses),
+		cmocka_unit_test(test_parse_store_takes_unchangedsince),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

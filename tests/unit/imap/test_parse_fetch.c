@@ -178,6 +178,44 @@ TEST(test_parse_fetch_has_caps)
 	buf_release(&b);
 }
 
+/* RFC 7162 sections 3.1.4 and 3.2.6 */
+TEST(test_parse_fetch_takes_modifiers)
+{
+	static const struct {
+		const char *in;
+		uint64_t since;
+		bool has, vanished;
+	} rows[] = {
+		{ " 1:* FLAGS (CHANGEDSINCE 12345)", 12345, true, false },
+		{ " 1:* (FLAGS UID) (changedsince 0)", 0, true, false },
+		{ " 1:* FAST (CHANGEDSINCE 9 VANISHED) ", 9, true, true },
+		{ " 1 BODY[] (VANISHED CHANGEDSINCE 1)", 1, true, true },
+		{ " 1 FLAGS (VANISHED)", 0, false, true },
+		{ " 1 FLAGS  ", 0, false, false },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct parsing *t = parsing_new(span_of(rows[i].in));
+
+		CHECK_EQ(parsing_run(t, imap_parse_fetch), PARSE_OK);
+		CHECK_EQ(t->args.fetch.has_changedsince, rows[i].has);
+		CHECK_EQ(t->args.fetch.changed_since, rows[i].since);
+		CHECK_EQ(t->args.fetch.vanished, rows[i].vanished);
+		CHECK_EQ(!(t->args.fetch.items & FETCH_MODSEQ), !rows[i].has);
+		parsing_free(t);
+	}
+	check_bad(imap_parse_fetch, SPAN(" 1 FLAGS (CHANGEDSINCE)"), NULL);
+	check_bad(imap_parse_fetch, SPAN(" 1 FLAGS (CHANGEDSINCE x)"),
+	    "expected a number of 63 bits");
+	check_bad(imap_parse_fetch, SPAN(" 1 FLAGS (SINCE 1)"),
+	    "unknown FETCH modifier");
+	check_bad(imap_parse_fetch,
+	    SPAN(" 1 FLAGS (CHANGEDSINCE 1 CHANGEDSINCE 2)"), NULL);
+	check_bad(imap_parse_fetch, SPAN(" 1 FLAGS (VANISHED"), NULL);
+	check_bad(imap_parse_fetch, SPAN(" 1 FLAGS ()"), NULL);
+	check_bad(imap_parse_fetch, SPAN(" 1 FLAGS(CHANGEDSINCE 1)"), NULL);
+}
+
 int
 main(void)
 {
@@ -188,6 +226,7 @@ main(void)
 		cmocka_unit_test(test_parse_fetch_keeps_the_order_of_sections),
 		cmocka_unit_test(test_parse_fetch_refuses_what_is_none),
 		cmocka_unit_test(test_parse_fetch_has_caps),
+		cmocka_unit_test(test_parse_fetch_takes_modifiers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -269,6 +269,36 @@ TEST(test_search_resolve_fills_in_the_mailbox)
 	parsing_free(t);
 }
 
+/* RFC 7162 section 3.1.5, examples 15 and 16 */
+TEST(test_parse_search_takes_modseq)
+{
+	static const struct {
+		const char *in;
+		uint64_t number;
+	} rows[] = {
+		{ " MODSEQ 620162338", 620162338 },
+		{ " modseq \"/flags/\\\\draft\" all 620162338", 620162338 },
+		{ " MODSEQ \"/flags/$MDNSent\" PRIV 0", 0 },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct parsing *t = parsing_new(span_of(rows[i].in));
+
+		CHECK_EQ(parsing_run(t, imap_parse_search), PARSE_OK);
+		CHECK(t->args.search.has_modseq);
+		CHECK_EQ(t->args.search.key->op, SEARCH_MODSEQ);
+		CHECK_EQ(t->args.search.key->number, rows[i].number);
+		parsing_free(t);
+	}
+	check_good(imap_parse_search, SPAN(" OR NOT MODSEQ 7 LARGER 50000"));
+	check_bad(imap_parse_search, SPAN(" MODSEQ"), NULL);
+	check_bad(imap_parse_search, SPAN(" MODSEQ x"),
+	    "expected a number of 63 bits");
+	check_bad(imap_parse_search, SPAN(" MODSEQ \"/flags/x\" 7"),
+	    "expected priv, shared or all");
+	check_bad(imap_parse_search, SPAN(" MODSEQ 9223372036854775808"), NULL);
+}
+
 int
 main(void)
 {
@@ -282,6 +312,7 @@ main(void)
 		cmocka_unit_test(test_parse_search_refuses_what_is_none),
 		cmocka_unit_test(test_parse_search_caps_depth_and_count),
 		cmocka_unit_test(test_search_resolve_fills_in_the_mailbox),
+		cmocka_unit_test(test_parse_search_takes_modseq),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
