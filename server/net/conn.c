@@ -119,9 +119,9 @@ note_account(struct conn *c)
 static bool
 has_room(struct conn *c)
 {
-	if (conn_unsent(c) >= SESSION_OUT_HIGH)
+	if (conn_unsent(c) >= conn_out_high(c))
 		conn_send(c);
-	return conn_unsent(c) < SESSION_OUT_HIGH;
+	return conn_unsent(c) < conn_out_high(c);
 }
 
 /*
@@ -150,7 +150,7 @@ step_input(struct conn *c)
 	if (n > 0 || s->want != WANT_INPUT)
 		return true;
 	c->is_stuck = true;
-	if (in.len >= CONN_INPUT_MAX) {
+	if (in.len >= conn_input_max(c)) {
 		/* Its own caps are lower; it would wait for ever. */
 		conn_log(c, "input-stuck", "session waits for ever");
 		s->want = WANT_CLOSE;
@@ -232,8 +232,8 @@ wants_bytes(const struct conn *c)
 {
 	return c->session->want == WANT_INPUT && !c->has_eof &&
 	    (c->is_stuck || conn_input(c).len == 0) &&
-	    conn_input(c).len < CONN_INPUT_MAX &&
-	    conn_unsent(c) < SESSION_OUT_HIGH;
+	    conn_input(c).len < conn_input_max(c) &&
+	    conn_unsent(c) < conn_out_high(c);
 }
 
 static void

@@ -26,6 +26,13 @@
 #include "server/net/tls.h"
 
 #define CONN_INPUT_MAX (64u * 1024)	/* unconsumed; then reading stops */
+/*
+ * The same for a peer who has not logged in, and his SESSION_OUT_HIGH: all
+ * that there may be of them do not fill the memory. The longest line of a
+ * log-in has room in it, and so has a record of TLS.
+ */
+#define CONN_STRANGER_INPUT_MAX (32u * 1024)
+#define CONN_STRANGER_OUT_HIGH (16u * 1024)
 #define CONN_STALL_MS 60000	/* output that does not move: closed */
 #define CONN_HANDSHAKE_MS 30000	/* for a TLS handshake */
 #define CONN_LINGER_MS 2000	/* waiting for the peer's end after ours */

@@ -36,14 +36,14 @@ conn_receive(struct conn *c)
 {
 	struct buf *b = c->tls ? tls_cipher_in(c->tls) : &c->in;
 	ssize_t n;
-	size_t room;
+	size_t room, max = conn_input_max(c);
 
 	if (!c->tls)
 		compact(c);
 	c->can_read = false;
-	if (b->len >= CONN_INPUT_MAX)
+	if (b->len >= max)
 		return;
-	room = CONN_INPUT_MAX - b->len;
+	room = max - b->len;
 	buf_reserve(b, room);
 	do
 		n = recv(c->fd, b->p + b->len, room, MSG_DONTWAIT);
@@ -74,8 +74,8 @@ void
 conn_decrypt(struct conn *c)
 {
 	compact(c);
-	while (c->in.len < CONN_INPUT_MAX) {
-		size_t room = MIN(CONN_INPUT_MAX - c->in.len, PLAIN_CHUNK);
+	while (c->in.len < conn_input_max(c)) {
+		size_t room = MIN(conn_input_max(c) - c->in.len, PLAIN_CHUNK);
 		int n;
 
 		buf_reserve(&c->in, room);

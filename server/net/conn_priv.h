@@ -66,6 +66,27 @@ conn_input(const struct conn *c)
 	return span_make(c->in.p + c->in_used, c->in.len - c->in_used);
 }
 
+/* Local connections belong to the one who runs the server. */
+static inline bool
+conn_is_stranger(const struct conn *c)
+{
+	return c->account == 0 && c->hold.is_counted;
+}
+
+static inline size_t
+conn_input_max(const struct conn *c)
+{
+	return conn_is_stranger(c) ? CONN_STRANGER_INPUT_MAX : CONN_INPUT_MAX;
+}
+
+/* With so much unsent the session is asked for nothing more. */
+static inline size_t
+conn_out_high(const struct conn *c)
+{
+	return conn_is_stranger(c) ? CONN_STRANGER_OUT_HIGH :
+	    SESSION_OUT_HIGH;
+}
+
 /* Bytes that have not left yet, plain or encrypted. */
 size_t conn_unsent(const struct conn *c);
 
@@ -75,7 +96,7 @@ size_t conn_unsent(const struct conn *c);
  */
 void conn_receive(struct conn *c);
 
-/* Fills in from the cipher bytes at hand, up to CONN_INPUT_MAX. */
+/* Fills in from the cipher bytes at hand, up to conn_input_max. */
 void conn_decrypt(struct conn *c);
 
 /*

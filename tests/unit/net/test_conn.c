@@ -122,6 +122,9 @@ check_upload(enum service_tls mode)
 	struct buf b = BUF_INIT;
 
 	start(&w, &c, mode);
+	client_says(&w, &c, "LOGIN 1\r\n");
+	UNTIL(&w, client_has(&c, "in\r\n"));
+	buf_clear(&c.in);
 	for (int i = 0; i < 40; i++) {
 		buf_adds(&b, "EAT 60000\r\n");
 		for (int k = 0; k < 6000; k++)
@@ -173,50 +176,73 @@ TEST(test_conn_stops_producing_for_a_slow_reader_through_tls)
 	check_backpressure(SERVICE_IMPLICIT);
 }
 
-TEST(test_conn_feeds_nothing_while_much_output_waits)
+/* Short commands, long answers, and none is read. */
+static void
+check_unread(const char *login, size_t least, size_t most)
 {
 	struct world w;
 	struct client c;
 	struct buf b = BUF_INIT;
 
-	/* Short commands, long answers, and none is read. */
 	start(&w, &c, SERVICE_PLAIN);
+	client_says(&w, &c, login);
+	UNTIL(&w, client_has(&c, "in\r\n"));
 	for (int i = 0; i < 1000; i++)
 		buf_adds(&b, "PEER\r\n");
 	for (int i = 0; i < 20000; i++)
 		if (!client_send(&w, &c, b.p, b.len))
 			break;
-	CHECK(w.max_out >= SESSION_OUT_LOW);
-	CHECK(w.max_out <= SESSION_OUT_HIGH + 16 * 1024);
+	CHECK(w.max_out >= least);
+	CHECK(w.max_out <= most);
 	buf_release(&b);
 	finish(&w, &c);
 }
 
+TEST(test_conn_feeds_nothing_while_much_output_waits)
+{
+	check_unread("LOGIN 1\r\n", SESSION_OUT_LOW,
+	    SESSION_OUT_HIGH + 16 * 1024);
+}
+
+TEST(test_conn_holds_less_for_who_has_not_logged_in)
+{
+	check_unread("ECHO in\r\n", CONN_STRANGER_OUT_HIGH,
+	    CONN_STRANGER_OUT_HIGH + 1024);
+}
+
 static void
-check_cap(enum service_tls mode)
+check_cap(enum service_tls mode, const char *login, size_t max)
 {
 	struct world w;
 	struct client c;
 	struct buf b = BUF_INIT;
 
 	start(&w, &c, mode);
+	client_says(&w, &c, login);
+	UNTIL(&w, client_has(&c, "in\r\n"));
 	for (size_t i = 0; i < MEGABYTE; i++)
 		buf_addc(&b, 'z');
 	(void)client_send(&w, &c, b.p, b.len);
 	UNTIL(&w, w.ended == 1);
-	CHECK_EQ(w.max_input, CONN_INPUT_MAX);
+	CHECK_EQ(w.max_input, max);
 	buf_release(&b);
 	finish(&w, &c);
 }
 
 TEST(test_conn_ends_a_session_that_leaves_its_input_lying)
 {
-	check_cap(SERVICE_PLAIN);
+	check_cap(SERVICE_PLAIN, "LOGIN 1\r\n", CONN_INPUT_MAX);
 }
 
 TEST(test_conn_ends_a_session_that_leaves_its_input_lying_through_tls)
 {
-	check_cap(SERVICE_IMPLICIT);
+	check_cap(SERVICE_IMPLICIT, "LOGIN 1\r\n", CONN_INPUT_MAX);
+}
+
+TEST(test_conn_keeps_less_input_of_who_has_not_logged_in)
+{
+	check_cap(SERVICE_PLAIN, "ECHO in\r\n", CONN_STRANGER_INPUT_MAX);
+	check_cap(SERVICE_IMPLICIT, "ECHO in\r\n", CONN_STRANGER_INPUT_MAX);
 }
 
 TEST(test_conn_finishes_what_is_pending_when_the_peer_ends)
@@ -494,6 +520,10 @@ main(void)
 		    test_conn_stops_producing_for_a_slow_reader_through_tls),
 		cmocka_unit_test(
 		    test_conn_feeds_nothing_while_much_output_waits),
+		cmocka_unit_test(
+		    test_conn_holds_less_for_who_has_not_logged_in),
+		cmocka_unit_test(
+		    test_conn_keeps_less_input_of_who_has_not_logged_in),
 		cmocka_unit_test(
 		    test_conn_ends_a_session_that_leaves_its_input_lying),
 		cmocka_unit_test(
