@@ -144,16 +144,20 @@ apply_arrival(struct mailarray *a, const struct change *c,
 {
 	struct array_data *d = &a->d;
 
+	if (c->row_count == 0)
+		return;
 	/* UIDs only rise within a mailbox. */
-	assert(d->n == 0 || c->row.uid > d->rows[d->n - 1].uid);
-	if (d->n == d->cap) {
-		d->cap = d->cap + d->cap / 4 + 16;
+	assert(d->n == 0 || c->rows[0].uid > d->rows[d->n - 1].uid);
+	if (c->row_count > d->cap - d->n) {
+		d->cap = MAX(d->cap + d->cap / 4 + 16, d->n + c->row_count);
 		d->rows = xreallocarray(d->rows, d->cap, ROW_SIZE);
 		charge_softly(budget, &d->charged, d->cap * ROW_SIZE);
 	}
-	d->rows[d->n++] = c->row;
-	d->uidnext = MAX(d->uidnext, c->row.uid + 1);
-	note_unseen(a, &c->row);
+	memcpy(d->rows + d->n, c->rows, c->row_count * ROW_SIZE);
+	d->n += c->row_count;
+	d->uidnext = MAX(d->uidnext, d->rows[d->n - 1].uid + 1);
+	for (size_t i = 0; i < c->row_count; i++)
+		note_unseen(a, &c->rows[i]);
 }
 
 /* ---- flags and the ring ---- */
@@ -253,30 +257,39 @@ array_grave(const struct mailarray *a, uint64_t number)
 	return &a->graves[a->grave_head + (number - a->graves_first)];
 }
 
+/* Room for so many more graves. */
 static void
-bury(struct mailarray *a, const struct msgrow *row, uint64_t modseq,
-    struct budget *budget)
+graves_reserve(struct mailarray *a, size_t more, struct budget *budget)
 {
 	size_t n = (size_t)(a->graves_end - a->graves_first);
 
-	if (a->grave_head + n == a->grave_cap) {
-		if (a->grave_head > n) {
-			memmove(a->graves, a->graves + a->grave_head,
-			    n * sizeof *a->graves);
-		} else {
-			struct grave *old = a->graves;
+	if (more <= a->grave_cap - a->grave_head - n)
+		return;
+	if (a->grave_head > n && more <= a->grave_cap - n) {
+		memmove(a->graves, a->graves + a->grave_head,
+		    n * sizeof *a->graves);
+	} else {
+		struct grave *old = a->graves;
 
-			a->grave_cap = n * 2 + 8;
-			a->graves = xcalloc(a->grave_cap, sizeof *a->graves);
-			if (n)
-				memcpy(a->graves, old + a->grave_head,
-				    n * sizeof *a->graves);
-			free(old);
-			charge_softly(budget, &a->graves_charged,
-			    a->grave_cap * sizeof *a->graves);
-		}
-		a->grave_head = 0;
+		a->grave_cap = n + MAX(n + 8, more);
+		a->graves = xreallocarray(NULL, a->grave_cap,
+		    sizeof *a->graves);
+		if (n)
+			memcpy(a->graves, old + a->grave_head,
+			    n * sizeof *a->graves);
+		free(old);
+		charge_softly(budget, &a->graves_charged,
+		    a->grave_cap * sizeof *a->graves);
 	}
+	a->grave_head = 0;
+}
+
+/* There must be room. */
+static void
+bury(struct mailarray *a, const struct msgrow *row, uint64_t modseq)
+{
+	size_t n = (size_t)(a->graves_end - a->graves_first);
+
 	a->graves[a->grave_head + n] = (struct grave){ *row, modseq };
 	a->graves_end++;
 }
@@ -294,18 +307,25 @@ rows_shrink(struct mailarray *a, struct budget *budget)
 	    MIN(d->charged, d->cap * ROW_SIZE));
 }
 
-/* One pass over the rows from the first that goes, whatever the UIDs. */
+/*
+ * One pass over the rows from the first that goes, whatever the UIDs. What no
+ * view has been told of needs no grave: mail that comes and goes must not pile
+ * up before a client that stays silent.
+ */
 static void
 apply_expunge(struct mailarray *a, const struct change *c,
     struct budget *budget)
 {
-	bool watched = !list_is_empty(&a->views);
 	struct msgrow *rows = a->d.rows;
-	size_t from, to, r = 0;
+	size_t from, to, told, r = 0;
 
 	if (c->uids.n == 0)
 		return;
 	from = to = array_seek(a, c->uids.v[0].lo);
+	told = array_seek(a, a->told_uid + 1);
+	if (told > from)
+		graves_reserve(a, (size_t)MIN(uidset_count(&c->uids),
+		    told - from), budget);
 	for (; from < a->d.n; from++) {
 		while (r < c->uids.n && c->uids.v[r].hi < rows[from].uid)
 			r++;
@@ -313,8 +333,8 @@ apply_expunge(struct mailarray *a, const struct change *c,
 			break;
 		if (rows[from].uid < c->uids.v[r].lo)
 			rows[to++] = rows[from];
-		else if (watched)
-			bury(a, &rows[from], c->modseq, budget);
+		else if (from < told)
+			bury(a, &rows[from], c->modseq);
 	}
 	if (to == from)
 		return;
@@ -371,12 +391,12 @@ array_trim(struct mailarray *a, uint64_t grave, uint64_t modseq,
 		a->ring = NULL;
 		a->ring_cap = a->ring_head = 0;
 	}
-	if (grave <= a->graves_first)
-		return;
 	assert(grave <= a->graves_end);
-	a->grave_head += (size_t)(grave - a->graves_first);
-	a->graves_first = grave;
-	if (a->graves_first == a->graves_end) {
+	if (grave > a->graves_first) {
+		a->grave_head += (size_t)(grave - a->graves_first);
+		a->graves_first = grave;
+	}
+	if (a->graves && a->graves_first == a->graves_end) {
 		free(a->graves);
 		a->graves = NULL;
 		a->grave_cap = a->grave_head = 0;

@@ -77,6 +77,7 @@ struct mailarray {
 	size_t ring_cap, ring_head, ring_n, ring_ranges;
 	uint64_t ring_floor;		/* complete above this modseq */
 	uint64_t flags_modseq;		/* of the last flag change */
+	uint32_t told_uid;		/* no view was told more: views_trim */
 	/* While loading. */
 	struct rjob_load *load;
 	struct changeset **backlog;

@@ -50,6 +50,26 @@ changeset_add(struct changeset *cs, enum change_kind kind, uint64_t account,
 	return c;
 }
 
+void
+changeset_add_arrival(struct changeset *cs, uint64_t account,
+    uint64_t mailbox, uint64_t origin, const struct msgrow *row)
+{
+	struct change *c = cs->n ? &cs->v[cs->n - 1] : NULL;
+
+	/* Each request has a modseq of its own. */
+	if (!c || c->kind != CHANGE_ARRIVAL || c->mailbox != mailbox ||
+	    c->modseq != row->modseq || c->origin != origin) {
+		c = changeset_add(cs, CHANGE_ARRIVAL, account, mailbox);
+		c->modseq = row->modseq;
+		c->origin = origin;
+	}
+	/* There is room until the count is a power of two. */
+	if ((c->row_count & (c->row_count - 1)) == 0)
+		c->rows = xreallocarray(c->rows, c->row_count ?
+		    c->row_count * 2 : 1, sizeof *c->rows);
+	c->rows[c->row_count++] = *row;
+}
+
 size_t
 changeset_mark(const struct changeset *cs)
 {
@@ -60,6 +80,10 @@ void
 changeset_trim(struct changeset *cs, size_t mark)
 {
 	assert(mark <= cs->n);
-	while (cs->n > mark)
-		uidset_release(&cs->v[--cs->n].uids);
+	while (cs->n > mark) {
+		struct change *c = &cs->v[--cs->n];
+
+		uidset_release(&c->uids);
+		free(c->rows);
+	}
 }

@@ -18,7 +18,7 @@
 #include "store/uidset.h"
 
 enum change_kind {
-	CHANGE_ARRIVAL,		/* row */
+	CHANGE_ARRIVAL,		/* rows: all of one request, UIDs rising */
 	CHANGE_FLAGS,		/* uids, set, clear, max_modseq, origin */
 	CHANGE_EXPUNGE,		/* uids */
 	CHANGE_KEYWORD,		/* bit, name: a new keyword of the mailbox */
@@ -43,7 +43,8 @@ struct change {
 	uint64_t mailbox;	/* 0 where there is none */
 	uint64_t modseq;
 	uint64_t origin;	/* view id that asked, 0: nobody's own news */
-	struct msgrow row;
+	struct msgrow *rows;	/* changeset_add_arrival; the set's */
+	size_t row_count;
 	struct uidset uids;	/* uidset_add; released with its set */
 	uint64_t set, clear;	/* new = (old & ~clear) | set */
 	uint64_t max_modseq;	/* rows above are left alone; UINT64_MAX: none */
@@ -71,6 +72,13 @@ void changeset_unref(struct changeset *cs);	/* NULL is legal */
 /* Appends a zeroed change and returns it; valid until the next add. */
 struct change *changeset_add(struct changeset *cs, enum change_kind kind,
     uint64_t account, uint64_t mailbox);
+
+/*
+ * Adds a message that has come, to the change before if that is of the same
+ * request and mailbox: a copy of very many is one change.
+ */
+void changeset_add_arrival(struct changeset *cs, uint64_t account,
+    uint64_t mailbox, uint64_t origin, const struct msgrow *row);
 
 /* For a savepoint: forget all changes behind mark. */
 size_t changeset_mark(const struct changeset *cs);

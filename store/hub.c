@@ -114,6 +114,7 @@ hub_array_used(struct mailarray *a)
 		hub_array_drop(a);
 		return;
 	}
+	a->told_uid = 0;
 	array_trim(a, a->graves_end, UINT64_MAX, hub->env->budget);
 	list_add_tail(&hub->idle, &a->node);
 	hub->idle_bytes += array_memory(a);

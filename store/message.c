@@ -67,7 +67,6 @@ int
 message_put(struct wtxn *t, struct mailbox_row *box, struct message *m,
     uint64_t origin)
 {
-	struct change *c;
 	int err;
 
 	/* RFC 3501 section 2.3.1.1: UIDs end at 2^32 - 1. */
@@ -84,10 +83,8 @@ message_put(struct wtxn *t, struct mailbox_row *box, struct message *m,
 	    A_INT(m->thread))) < 0)
 		return err;
 	mailbox_count_in(box, m->row.flags, m->row.size);
-	c = changeset_add(t->changes, CHANGE_ARRIVAL, box->account, box->id);
-	c->modseq = m->row.modseq;
-	c->origin = origin;
-	c->row = m->row;
+	changeset_add_arrival(t->changes, box->account, box->id, origin,
+	    &m->row);
 	return 0;
 }
 

@@ -196,14 +196,16 @@ view_is_open(const struct view *v)
 }
 
 /*
- * A view needs the graves that it lists or has not looked at, and the flag
- * changes behind its mark. One whose op is still on its way needs nothing.
+ * A view needs the graves that it lists or has not looked at, of messages it
+ * was told of, and the flag changes behind its mark. One whose op is still on
+ * its way needs nothing.
  */
 void
 views_trim(struct mailarray *a)
 {
 	uint64_t grave = a->graves_end, modseq = UINT64_MAX;
 
+	a->told_uid = 0;
 	LIST_FOREACH(node, &a->views) {
 		struct view *v = CONTAINER_OF(node, struct view, node);
 
@@ -211,6 +213,7 @@ views_trim(struct mailarray *a)
 			continue;
 		grave = MIN(grave, v->state->ghosts_from);
 		modseq = MIN(modseq, v->told_flags_modseq);
+		a->told_uid = MAX(a->told_uid, v->told_uid);
 	}
 	array_trim(a, grave, modseq, a->hub->env->budget);
 }

@@ -67,10 +67,10 @@ TEST(test_deliver_is_heard_as_arrival_then_counters)
 	fixture_deliver(f, "ann@example.org", "Subject: x\r\n\r\n");
 	CHECK_EQ(f->heard_count, 1);
 	CHECK((c = fixture_heard(f, CHANGE_ARRIVAL, 0)));
-	CHECK_EQ(c->row.uid, 1);
-	CHECK_EQ(c->row.size, 14);
-	CHECK_EQ(c->row.internaldate_s, FIXTURE_NOW);
-	CHECK_EQ(c->row.modseq, c->modseq);
+	CHECK_EQ(c->rows[0].uid, 1);
+	CHECK_EQ(c->rows[0].size, 14);
+	CHECK_EQ(c->rows[0].internaldate_s, FIXTURE_NOW);
+	CHECK_EQ(c->rows[0].modseq, c->modseq);
 	CHECK_EQ(c->account, fixture_account(f, "ann@example.org"));
 	CHECK((c = fixture_heard(f, CHANGE_COUNTERS, 0)));
 	CHECK_EQ(c->messages, 1);
@@ -141,7 +141,7 @@ TEST(test_deliver_batch_fails_alone)
 	CHECK_EQ(fixture_get(f, "SELECT count(*) FROM msg"), 2);
 	CHECK_EQ(fixture_get(f, "SELECT count(*) FROM content"), 2);
 	CHECK_EQ(f->heard_count, 1);
-	CHECK_EQ(fixture_heard(f, CHANGE_ARRIVAL, 1)->row.uid, 2);
+	CHECK_EQ(fixture_heard(f, CHANGE_ARRIVAL, 1)->rows[0].uid, 2);
 	/* Each request has a modseq of its own. */
 	CHECK(fixture_heard(f, CHANGE_ARRIVAL, 0)->modseq <
 	    fixture_heard(f, CHANGE_ARRIVAL, 1)->modseq);

@@ -16,9 +16,9 @@ static void
 apply_arrival(struct rig *r, uint32_t uid, uint64_t modseq)
 {
 	struct changeset *cs = changeset_new();
-	struct change *c = change_one(cs, CHANGE_ARRIVAL, modseq);
+	struct msgrow row = { .uid = uid, .modseq = modseq };
 
-	c->row = (struct msgrow){ .uid = uid, .modseq = modseq };
+	changeset_add_arrival(cs, RIG_ACCOUNT, RIG_MAILBOX, 0, &row);
 	hub_apply(r->hub, cs);
 	changeset_unref(cs);
 }

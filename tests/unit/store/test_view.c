@@ -78,15 +78,21 @@ world_change(struct world *w, struct changeset *cs, enum change_kind kind)
 static void
 world_arrival(struct world *w, struct changeset *cs)
 {
-	struct change *c;
+	uint32_t n = 1 + rig_pick(&w->rig, 3);
 
 	if (w->uidnext >= MESSAGES_MAX)
 		return;
-	c = world_change(w, cs, CHANGE_ARRIVAL);
-	w->uidnext += rig_pick(&w->rig, 3);	/* holes */
-	c->row = (struct msgrow){ .uid = w->uidnext++, .modseq = c->modseq,
-	    .flags = rig_pick(&w->rig, 4), .size = 1 };
-	w->live[w->n++] = c->row;
+	w->modseq++;
+	for (uint32_t i = 0; i < n && w->uidnext < MESSAGES_MAX; i++) {
+		struct msgrow *row = &w->live[w->n];
+
+		w->uidnext += rig_pick(&w->rig, 3);	/* holes */
+		*row = (struct msgrow){ .uid = w->uidnext++,
+		    .modseq = w->modseq, .flags = rig_pick(&w->rig, 4),
+		    .size = 1 };
+		changeset_add_arrival(cs, RIG_ACCOUNT, RIG_MAILBOX, 0, row);
+		w->n++;
+	}
 }
 
 static void
@@ -502,8 +508,11 @@ TEST(view_all_told_leaves_no_graves_and_no_ring)
 	for (size_t i = 0; i < CLIENTS; i++)
 		client_toggle(w, &w->clients[i]);
 	a = w->clients[0].v.array;
-	for (int i = 0; i < 300; i++)
+	for (int i = 0; i < 300; i++) {
 		world_step(w);
+		if (i == 150)
+			client_sync(w, &w->clients[0], true, 0);
+	}
 	CHECK(a->graves_end - a->graves_first > 10);
 	CHECK(a->ring_n > 10);
 	for (size_t i = 0; i < CLIENTS; i++)
@@ -518,6 +527,32 @@ TEST(view_all_told_leaves_no_graves_and_no_ring)
 	CHECK(!a->graves);
 	CHECK(!a->ring);
 	CHECK_EQ(a->graves_charged, 0);
+	world_free(w);
+}
+
+/* A client that stays silent must not make mail pile up in memory. */
+TEST(view_needs_no_grave_for_what_nobody_was_told_of)
+{
+	struct world *w = world_new(5);
+	struct client *c = &w->clients[0];
+	struct mailarray *a;
+
+	client_toggle(w, c);
+	a = c->v.array;
+	for (uint32_t uid = 100; uid < 200; uid++) {
+		struct changeset *cs = changeset_new();
+		struct msgrow row = { .uid = uid, .modseq = ++w->modseq };
+		struct change *ch;
+
+		changeset_add_arrival(cs, RIG_ACCOUNT, RIG_MAILBOX, 0, &row);
+		ch = world_change(w, cs, CHANGE_EXPUNGE);
+		uidset_add(&ch->uids, uid == 150 ? 3 : uid, uid);
+		hub_apply(w->rig.hub, cs);
+		changeset_unref(cs);
+	}
+	/* Of the ten it knows eight went. */
+	CHECK_EQ(a->graves_end - a->graves_first, 8);
+	CHECK_EQ(view_count(&c->v), 10);
 	world_free(w);
 }
 
@@ -586,6 +621,8 @@ main(void)
 		cmocka_unit_test(view_holds_over_a_long_run),
 		cmocka_unit_test(view_behind_the_ring_misses_nothing),
 		cmocka_unit_test(view_all_told_leaves_no_graves_and_no_ring),
+		cmocka_unit_test(
+		    view_needs_no_grave_for_what_nobody_was_told_of),
 		cmocka_unit_test(
 		    view_tells_flags_of_a_ghost_under_its_old_number),
 		cmocka_unit_test(view_finds_keywords_in_any_case),
