@@ -46,10 +46,11 @@ fetch_begin_step(struct imap *im, struct fetch *f, bool between)
 /* ---- a line's head ---- */
 
 void
-fetch_put_space(struct buf *out)
+fetch_put_space(struct fetch *f, struct buf *out)
 {
-	if (out->p[out->len - 1] != '(')
+	if (f->has_item)
 		buf_addc(out, ' ');
+	f->has_item = true;
 }
 
 /* Most messages have the flags of their neighbour. */
@@ -93,27 +94,29 @@ fetch_put_head(struct imap *im, struct fetch *f, uint32_t seq,
 	buf_adds(out, "* ");
 	buf_addu(out, seq);
 	buf_adds(out, " FETCH (");
+	f->has_item = false;
 	if (items & FETCH_UID) {
+		fetch_put_space(f, out);
 		buf_adds(out, "UID ");
 		buf_addu(out, row->uid);
 	}
 	if (items & FETCH_FLAGS) {
-		fetch_put_space(out);
+		fetch_put_space(f, out);
 		buf_adds(out, "FLAGS ");
 		put_flags(im, f, flags, view_is_recent(&im->view, row->uid));
 	}
 	if (items & FETCH_MODSEQ) {
-		fetch_put_space(out);
+		fetch_put_space(f, out);
 		imap_put_modseq(out, row->modseq);
 		im->cmd.told_modseq = true;
 	}
 	if (items & FETCH_INTERNALDATE) {
-		fetch_put_space(out);
+		fetch_put_space(f, out);
 		buf_adds(out, "INTERNALDATE ");
 		imap_put_internaldate(out, row->internaldate_s);
 	}
 	if (items & FETCH_SIZE) {
-		fetch_put_space(out);
+		fetch_put_space(f, out);
 		buf_adds(out, "RFC822.SIZE ");
 		buf_addu(out, row->size);
 	}

@@ -285,7 +285,7 @@ put_label(struct imap *im, size_t section)
 {
 	struct buf *out = im->s.out;
 
-	fetch_put_space(out);
+	fetch_put_space(im->cmd.state, out);
 	buf_addspan(out, im->cmd.args.fetch.bodies[section].label);
 	buf_addc(out, ' ');
 }
@@ -319,7 +319,7 @@ put_bytes(struct buf *out, struct span bytes, unsigned flavour)
 }
 
 static void
-put_digest(struct imap *im, const struct fetch *f,
+put_digest(struct imap *im, struct fetch *f,
     const struct read_piece *pc)
 {
 	struct buf *out = im->s.out;
@@ -330,17 +330,17 @@ put_digest(struct imap *im, const struct fetch *f,
 		return;
 	read_digest(pc, &a, &d);
 	if (f->items & FETCH_ENVELOPE) {
-		fetch_put_space(out);
+		fetch_put_space(f, out);
 		buf_adds(out, "ENVELOPE ");
 		imap_put_envelope(out, &d.envelope, im->is_utf8);
 	}
 	if (f->items & FETCH_BODY) {
-		fetch_put_space(out);
+		fetch_put_space(f, out);
 		buf_adds(out, "BODY ");
 		imap_put_bodystructure(out, &d, false, im->is_utf8);
 	}
 	if (f->items & FETCH_BODYSTRUCTURE) {
-		fetch_put_space(out);
+		fetch_put_space(f, out);
 		buf_adds(out, "BODYSTRUCTURE ");
 		imap_put_bodystructure(out, &d, true, im->is_utf8);
 	}

@@ -18,6 +18,7 @@ struct fetch {
 	struct uidset seen;		/* these get \Seen by this command */
 	bool some_gone;			/* bytes of an expunged one are gone */
 	bool no_memory;			/* something is NIL for lack of it */
+	bool has_item;			/* the line that is open has one */
 	struct fetch_batch *batch;	/* fetch_body.c's own */
 	/* Within a step: names, and the flags put last as text. */
 	struct imap_keywords keywords;
@@ -41,8 +42,11 @@ void fetch_put_head(struct imap *im, struct fetch *f, uint32_t seq,
 bool fetch_next(struct imap *im, struct targets *t, uint32_t *seq,
     struct msgrow *row);
 
-/* A space, unless the parenthesis has just opened. */
-void fetch_put_space(struct buf *out);
+/*
+ * A space, unless the parenthesis has just opened. The output cannot tell: it
+ * may end in a literal with any byte, or have been sent.
+ */
+void fetch_put_space(struct fetch *f, struct buf *out);
 
 /* Every message is told. */
 enum imap_step fetch_over(struct imap *im, struct fetch *f);
