@@ -505,9 +505,26 @@ prepare(struct server *sv, struct buf *why)
 	return drop_root(sv, why);
 }
 
+/*
+ * Once their handlers are gone, these would end the process before the store
+ * is closed.
+ */
+static void
+block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static void
 tear_down(struct server *sv)
 {
+	block_signals();
 	loop_timer_stop(&sv->tick);
 	loop_timer_stop(&sv->stop_timer);
 	loop_signal_stop(&sv->term);
