@@ -1,14 +1,14 @@
 /*
- * Measures a running server over loopback and prints "row value unit" lines.
+ * Measures a running server over loopback and prints a line a row.
  *
- * usage: load SMTP POP3 IMAP IMAPS USER PASSWORD PID [MESSAGES]
+ * usage: load SMTP POP3 IMAP IMAPS USER PASSWORD PID MESSAGES [GROUP...]
  *
- * Ports, an account, the server's process, and how many messages to fill the
- * large mailbox with (100000). Bounded in count and time; one run takes a few
- * minutes. tests/bench/run starts the server and calls this.
+ * Ports, an account, the server's process, how many messages to fill the
+ * large mailbox with, and which groups of rows are wanted, all by default
+ * (the list is at the end of this file). Bounded in count and time.
+ * tests/bench/run starts the server and calls this.
  */
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,267 +16,9 @@
 
 #include "server/base/random.h"
 #include "server/base/xalloc.h"
-#include "tests/bench/client.h"
+#include "tests/bench/measure.h"
 
-struct target {
-	int smtp, pop3, imap, imaps;
-	const char *user, *password;
-	int pid;
-	unsigned messages;
-};
-
-static void
-row(const char *name, double value, const char *unit)
-{
-	printf("%-44s %12.3f %s\n", name, value, unit);
-	fflush(stdout);
-}
-
-/* ---- the server's process ---- */
-
-/* CPU milliseconds it has used, user and system. */
-static double
-cpu_ms(const struct target *t)
-{
-	char path[64], line[1024], *p;
-	unsigned long user = 0, sys = 0;
-	FILE *f;
-
-	(void)snprintf(path, sizeof path, "/proc/%d/stat", t->pid);
-	f = fopen(path, "r");
-	if (!f || !fgets(line, sizeof line, f))
-		die("process %d is gone", t->pid);
-	fclose(f);
-	p = strrchr(line, ')');
-	for (int field = 2; field < 14 && p; field++)
-		p = strchr(p + 1, ' ');
-	if (p)
-		(void)sscanf(p, "%lu %lu", &user, &sys);
-	return (double)(user + sys) * 1000 / (double)sysconf(_SC_CLK_TCK);
-}
-
-/* Private memory in KiB (anonymous pages). */
-static double
-rss_kib(const struct target *t)
-{
-	char path[64], line[256];
-	long kib = 0;
-	FILE *f;
-
-	(void)snprintf(path, sizeof path, "/proc/%d/status", t->pid);
-	f = fopen(path, "r");
-	while (f && fgets(line, sizeof line, f))
-		if (strncmp(line, "RssAnon:", 8) == 0)
-			kib = strtol(line + 8, NULL, 10);
-	if (f)
-		fclose(f);
-	return (double)kib;
-}
-
-/* ---- several clients at once ---- */
-
-struct worker {
-	const struct target *t;
-	unsigned index, count;
-	size_t size;
-	double *times;		/* for percentiles; may be NULL */
-	const char *mailbox;
-	atomic_bool *stop;
-	unsigned long done;
-};
-
-static double
-run_workers(struct worker *w, unsigned n, void *(*body)(void *))
-{
-	pthread_t *threads = xcalloc(n, sizeof *threads);
-	double start = now_ms();
-
-	for (unsigned i = 0; i < n; i++) {
-		w[i].index = i;
-		if (pthread_create(&threads[i], NULL, body, &w[i]))
-			die("no more threads");
-	}
-	for (unsigned i = 0; i < n; i++)
-		(void)pthread_join(threads[i], NULL);
-	free(threads);
-	return now_ms() - start;
-}
-
-static int
-by_value(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
-static double
-percentile(double *v, size_t n, double p)
-{
-	qsort(v, n, sizeof *v, by_value);
-	return n ? v[(size_t)((double)(n - 1) * p)] : 0;
-}
-
-/* ---- messages ---- */
-
-static const char words[] = "the quick mail server gives every letter back "
-    "as it came and says so only when it is safely on the disk ";
-
-/* A message of about size bytes; some have the word that is searched for. */
-static size_t
-make_message(char *out, size_t cap, unsigned n, size_t size)
-{
-	size_t len = (size_t)snprintf(out, cap,
-	    "From: Sender %u <s%u@elsewhere.example>\r\n"
-	    "To: <bench@example.test>\r\nSubject: Letter number %u%s\r\n"
-	    "Date: Mon, 2 Nov 2026 10:%02u:%02u +0000\r\n"
-	    "Message-ID: <%u.bench@elsewhere.example>\r\n"
-	    "MIME-Version: 1.0\r\n"
-	    "Content-Type: text/plain; charset=utf-8\r\n\r\n",
-	    n, n % 500, n, n % 1000 == 7 ? " needle" : "", n / 60 % 60,
-	    n % 60, n);
-	size_t at = n % 40;
-
-	while (len + sizeof words + 32 < size && len + 200 < cap) {
-		size_t take = MIN(sizeof words - 1 - at, 70);
-
-		memcpy(out + len, words + at, take);
-		len += take;
-		memcpy(out + len, "\r\n", 2);
-		len += 2;
-		at = (at + take) % (sizeof words - 80);
-	}
-	if (n % 1000 == 9)
-		len += (size_t)snprintf(out + len, cap - len,
-		    "a haystack hides this\r\n");
-	return len;
-}
-
-/* ---- SMTP ---- */
-
-static void *
-smtp_body(void *arg)
-{
-	struct worker *w = arg;
-	struct client *c = NULL;
-	char *m = xmalloc(w->size + 4096);
-
-	for (unsigned i = 0; i < w->count; i++) {
-		size_t len = make_message(m, w->size + 4096,
-		    w->index * w->count + i, w->size);
-		double start;
-
-		if (i % 100 == 0) {
-			if (c)
-				client_close(c);
-			c = smtp_open(w->t->smtp);
-		}
-		start = now_ms();
-		client_sendf(c, "MAIL FROM:<s@elsewhere.example>\r\n"
-		    "RCPT TO:<%s>\r\nDATA\r\n", w->t->user);
-		smtp_expect(c, '2');
-		smtp_expect(c, '2');
-		smtp_expect(c, '3');
-		client_send(c, m, len);
-		client_send(c, ".\r\n", 3);
-		smtp_expect(c, '2');
-		if (w->times)
-			w->times[i] = now_ms() - start;
-	}
-	if (c)
-		client_close(c);
-	free(m);
-	return NULL;
-}
-
-/* conns connections with count messages each; prints rate and CPU. */
-static void
-measure_smtp(const struct target *t, const char *name, unsigned conns,
-    unsigned count, size_t size)
-{
-	struct worker *w = xcalloc(conns, sizeof *w);
-	double *times = xcalloc((size_t)conns * count, sizeof *times);
-	double cpu = cpu_ms(t), ms, n = conns * count;
-	char label[128];
-
-	for (unsigned i = 0; i < conns; i++)
-		w[i] = (struct worker){ .t = t, .count = count, .size = size,
-		    .times = times + (size_t)i * count };
-	ms = run_workers(w, conns, smtp_body);
-	(void)snprintf(label, sizeof label, "%s, rate", name);
-	row(label, n * 1000 / ms, "messages/s");
-	(void)snprintf(label, sizeof label, "%s, CPU each", name);
-	row(label, (cpu_ms(t) - cpu) / n, "ms");
-	(void)snprintf(label, sizeof label, "%s, median", name);
-	row(label, percentile(times, (size_t)n, 0.5), "ms");
-	free(times);
-	free(w);
-}
-
-/* From the 250 at one client to the EXISTS at another. */
-static void
-measure_idle(const struct target *t)
-{
-	struct client *idle = imap_open(t->imap, false, t->user, t->password);
-	struct client *s = smtp_open(t->smtp);
-	double after[200], from_data[200];
-	char m[8192];
-
-	imap_run(idle, "SELECT INBOX");
-	client_sendf(idle, "x IDLE\r\n");
-	(void)client_line(idle);
-	for (unsigned i = 0; i < COUNT(after); i++) {
-		size_t len = make_message(m, sizeof m, i, 4096);
-		double data, said, heard;
-
-		if (i % 50 == 49) {
-			client_close(s);
-			s = smtp_open(t->smtp);
-		}
-		client_sendf(s, "MAIL FROM:<s@elsewhere.example>\r\n"
-		    "RCPT TO:<%s>\r\nDATA\r\n", t->user);
-		smtp_expect(s, '2');
-		smtp_expect(s, '2');
-		smtp_expect(s, '3');
-		client_send(s, m, len);
-		data = now_ms();
-		client_send(s, ".\r\n", 3);
-		smtp_expect(s, '2');
-		said = now_ms();
-		while (!strstr(client_line(idle), "EXISTS"))
-			continue;
-		heard = now_ms();
-		while (client_has_line(idle))
-			(void)client_line(idle);
-		after[i] = heard - said;
-		from_data[i] = heard - data;
-		usleep(2000);
-	}
-	row("250 to EXISTS at an idling client, median",
-	    percentile(after, COUNT(after), 0.5), "ms");
-	row("end of data to EXISTS, median",
-	    percentile(from_data, COUNT(from_data), 0.5), "ms");
-	client_close(idle);
-	client_close(s);
-}
-
-/* ---- IMAP ---- */
-
-static void
-measure_command(struct client *c, const char *name, const char *command,
-    unsigned reps)
-{
-	double *times = xcalloc(reps, sizeof *times);
-
-	for (unsigned i = 0; i < reps; i++) {
-		double start = now_ms();
-
-		imap_run(c, command);
-		times[i] = now_ms() - start;
-	}
-	row(name, percentile(times, reps, 0.5), "ms");
-	free(times);
-}
+/* ---- log-ins and APPENDs ---- */
 
 static void *
 login_body(void *arg)
@@ -284,9 +26,7 @@ login_body(void *arg)
 	struct worker *w = arg;
 
 	for (unsigned i = 0; i < w->count; i++) {
-		bool tls = w->size;
-		struct client *c = imap_open(tls ? w->t->imaps : w->t->imap,
-		    tls, w->t->user, w->t->password);
+		struct client *c = open_mailbox(w->t, w->tls, NULL);
 
 		imap_run(c, "LOGOUT");
 		client_close(c);
@@ -294,22 +34,22 @@ login_body(void *arg)
 	return NULL;
 }
 
-static void
+void
 measure_logins(const struct target *t)
 {
 	struct worker w[4];
-	double ms;
 
 	for (int tls = 0; tls < 2; tls++) {
-		unsigned count = tls ? 100 : 500;
+		unsigned count = tls ? 100 : 1000;
+		double cpu = cpu_ms(t), ms, n = count * COUNT(w);
 
 		for (unsigned i = 0; i < COUNT(w); i++)
 			w[i] = (struct worker){ .t = t, .count = count,
-			    .size = (size_t)tls };
+			    .tls = tls };
 		ms = run_workers(w, COUNT(w), login_body);
 		row(tls ? "log-ins, 4 clients, TLS" :
-		    "log-ins, 4 clients, plain",
-		    (double)count * COUNT(w) * 1000 / ms, "/s");
+		    "log-ins, 4 clients, plain", n * 1000 / ms, "/s",
+		    (cpu_ms(t) - cpu) / n);
 	}
 }
 
@@ -317,191 +57,83 @@ static void *
 append_body(void *arg)
 {
 	struct worker *w = arg;
-	struct client *c = imap_open(w->t->imap, false, w->t->user,
-	    w->t->password);
+	struct client *c = open_mailbox(w->t, false, NULL);
 	char m[8192];
 
-	for (unsigned i = 0; i < w->count; i++) {
-		size_t len = make_message(m, sizeof m, i, 4096);
-
-		client_sendf(c, "a APPEND Archive {%zu+}\r\n", len);
-		client_send(c, m, len);
-		client_send(c, "\r\n", 2);
-		if (strncmp(client_line(c), "a OK", 4) != 0)
-			die("APPEND failed");
-	}
+	for (unsigned i = 0; i < w->count; i++)
+		append(c, "Archive", m, make_message(m, sizeof m, i, 4096));
 	client_close(c);
 	return NULL;
 }
 
-static void
+void
 measure_appends(const struct target *t)
 {
 	struct worker w[4];
 
-	for (unsigned n = 1; n <= 4; n += 3) {
+	for (unsigned n = 1; n <= COUNT(w); n += COUNT(w) - 1) {
+		double cpu = cpu_ms(t), ms;
 		char name[64];
-		double ms;
 
 		for (unsigned i = 0; i < n; i++)
 			w[i] = (struct worker){ .t = t, .count = 1000 };
 		ms = run_workers(w, n, append_body);
 		(void)snprintf(name, sizeof name, "APPEND, %u connection%s", n,
 		    n > 1 ? "s" : "");
-		row(name, 1000.0 * n * 1000 / ms, "/s");
+		row(name, 1000.0 * n * 1000 / ms, "/s",
+		    (cpu_ms(t) - cpu) / (1000.0 * n));
 	}
 }
 
+/* ---- a mixed load: everyday commands on a mailbox of 10,000 ---- */
+
+#define MIXED_MESSAGES 10000u
+
 static void
-measure_select(const struct target *t)
+mixed_step(struct client *c, uint32_t dice, uint32_t place)
 {
-	struct client *first = imap_open(t->imap, false, t->user, t->password);
-	double times[50];
+	unsigned at = 1 + place % MIXED_MESSAGES;
+	char command[160], m[8192];
 
-	measure_command(first, "SELECT, the first", "SELECT INBOX", 1);
-	for (unsigned i = 0; i < COUNT(times); i++) {
-		struct client *c = imap_open(t->imap, false, t->user,
-		    t->password);
-		double start = now_ms();
-
-		imap_run(c, "SELECT INBOX");
-		times[i] = now_ms() - start;
-		client_close(c);
+	if (dice < 25) {
+		(void)snprintf(command, sizeof command, "FETCH %u:%u (UID "
+		    "FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS "
+		    "(FROM TO SUBJECT DATE)])", at,
+		    MIN(at + 49, MIXED_MESSAGES));
+	} else if (dice < 55) {
+		(void)snprintf(command, sizeof command,
+		    "FETCH %u (UID BODY.PEEK[])", at);
+	} else if (dice < 70) {
+		(void)snprintf(command, sizeof command,
+		    "STORE %u %cFLAGS (\\Seen)", at, place & 1 << 20 ? '+' :
+		    '-');
+	} else if (dice < 85) {
+		(void)snprintf(command, sizeof command, "NOOP");
+	} else if (dice < 90) {
+		(void)snprintf(command, sizeof command, "SEARCH UNSEEN");
+	} else if (dice < 95) {
+		(void)snprintf(command, sizeof command,
+		    "STATUS INBOX (MESSAGES UNSEEN UIDNEXT)");
+	} else {
+		append(c, "Sent", m, make_message(m, sizeof m, place, 4096));
+		return;
 	}
-	row("SELECT, new connection, open before",
-	    percentile(times, COUNT(times), 0.5), "ms");
-	client_close(first);
+	imap_run(c, command);
 }
-
-static void
-measure_reading(const struct target *t)
-{
-	struct client *c = imap_open(t->imap, false, t->user, t->password);
-
-	imap_run(c, "SELECT INBOX");
-	measure_command(c, "FETCH 1:* FLAGS", "FETCH 1:* FLAGS", 5);
-	measure_command(c, "FETCH ENVELOPE BODYSTRUCTURE, first",
-	    "FETCH 1:* (ENVELOPE BODYSTRUCTURE)", 1);
-	measure_command(c, "FETCH ENVELOPE BODYSTRUCTURE",
-	    "FETCH 1:* (ENVELOPE BODYSTRUCTURE)", 5);
-	measure_command(c, "FETCH four header fields",
-	    "FETCH 1:* BODY.PEEK[HEADER.FIELDS (FROM TO SUBJECT DATE)]", 5);
-	measure_command(c, "FETCH 1000 bodies of 4 KiB",
-	    "FETCH 1:1000 BODY.PEEK[]", 5);
-	measure_command(c, "SEARCH UNSEEN", "SEARCH UNSEEN", 5);
-	measure_command(c, "SEARCH SUBJECT", "SEARCH SUBJECT needle", 5);
-	measure_command(c, "SEARCH TEXT", "SEARCH TEXT haystack", 5);
-	measure_command(c, "STORE 1:* +FLAGS.SILENT, on and off",
-	    "STORE 1:* +FLAGS.SILENT (\\Flagged)", 1);
-	measure_command(c, "STORE 1:* -FLAGS.SILENT",
-	    "STORE 1:* -FLAGS.SILENT (\\Flagged)", 1);
-	measure_command(c, "STORE 1:* +FLAGS, with answers",
-	    "STORE 1:* +FLAGS (\\Flagged)", 1);
-	client_close(c);
-}
-
-static void
-measure_moving(const struct target *t)
-{
-	struct client *c = imap_open(t->imap, false, t->user, t->password);
-
-	imap_run(c, "SELECT INBOX");
-	measure_command(c, "COPY of 10,000", "COPY 1:10000 Junk", 1);
-	measure_command(c, "MOVE of 10,000", "MOVE 1:10000 Trash", 1);
-	imap_run(c, "SELECT Junk");
-	imap_run(c, "STORE 1:* +FLAGS.SILENT (\\Deleted)");
-	measure_command(c, "EXPUNGE of 10,000", "EXPUNGE", 1);
-	client_close(c);
-}
-
-static void
-append_large(const struct target *t, size_t size)
-{
-	struct client *c = imap_open(t->imap, false, t->user, t->password);
-	char *m = xmalloc(size);
-
-	for (size_t i = 0; i < size; i++)
-		m[i] = i % 78 == 76 ? '\r' : i % 78 == 77 ? '\n' :
-		    (char)('a' + i % 26);
-	memcpy(m, "Subject: large\r\n\r\n", 18);
-	client_sendf(c, "a APPEND Drafts {%zu+}\r\n", size);
-	client_send(c, m, size);
-	client_send(c, "\r\n", 2);
-	if (strncmp(client_line(c), "a OK", 4) != 0)
-		die("APPEND of a large message failed");
-	free(m);
-	client_close(c);
-}
-
-static void
-measure_large(const struct target *t)
-{
-	size_t size = 25u << 20;
-	char near_end[64];
-
-	append_large(t, size);
-	(void)snprintf(near_end, sizeof near_end,
-	    "FETCH 1 BODY.PEEK[]<%zu.4096>", size - 8192);
-	for (int tls = 0; tls < 2; tls++) {
-		struct client *c = imap_open(tls ? t->imaps : t->imap, tls,
-		    t->user, t->password);
-
-		imap_run(c, "SELECT Drafts");
-		measure_command(c, tls ? "body of 25 MiB, TLS" :
-		    "body of 25 MiB, plain", "FETCH 1 BODY.PEEK[]", 5);
-		if (!tls)
-			measure_command(c, "4 KiB near its end", near_end, 20);
-		client_close(c);
-	}
-}
-
-/* ---- a mixed load ---- */
 
 static void *
 mixed_body(void *arg)
 {
 	struct worker *w = arg;
-	struct client *c = imap_open(w->t->imap, false, w->t->user,
-	    w->t->password);
+	struct client *c = open_mailbox(w->t, false, "Archive");
 	struct seeded_random r;
-	char command[128], m[4096];
 
 	seeded_random_init(&r, w->index + 1);
-	imap_run(c, "SELECT INBOX");
 	while (!atomic_load(w->stop)) {
 		uint32_t n[2];
-		unsigned uid;
 
 		random_fill(&r.random, n, sizeof n);
-		uid = 20000 + n[1] % 50000;
-		switch (n[0] % 8) {
-		case 0:
-			(void)snprintf(command, sizeof command,
-			    "UID STORE %u +FLAGS.SILENT (\\Seen)", uid);
-			break;
-		case 1:
-			(void)snprintf(command, sizeof command,
-			    "UID FETCH %u:%u (FLAGS ENVELOPE)", uid, uid + 20);
-			break;
-		case 2: {
-			size_t len = make_message(m, sizeof m, uid, 2048);
-
-			client_sendf(c, "a APPEND Sent {%zu+}\r\n", len);
-			client_send(c, m, len);
-			client_send(c, "\r\n", 2);
-			while (client_line(c)[0] == '*')
-				continue;
-			w->done++;
-			continue;
-		}
-		case 3:
-			(void)snprintf(command, sizeof command, "NOOP");
-			break;
-		default:
-			(void)snprintf(command, sizeof command,
-			    "UID FETCH %u BODY.PEEK[]", uid);
-		}
-		imap_run(c, command);
+		mixed_step(c, n[0] % 100, n[1]);
 		w->done++;
 	}
 	client_close(c);
@@ -519,14 +151,13 @@ stop_after(void *arg)
 }
 
 static void
-measure_mixed(const struct target *t, unsigned clients)
+mixed_clients(const struct target *t, unsigned clients)
 {
 	struct worker *w = xcalloc(clients + 1, sizeof *w);
+	double cpu = cpu_ms(t), ms, done = 0;
 	atomic_bool stop = false;
 	pthread_t timer;
-	unsigned long done = 0;
 	char name[64];
-	double ms;
 
 	for (unsigned i = 0; i <= clients; i++)
 		w[i] = (struct worker){ .t = t, .stop = &stop };
@@ -535,28 +166,52 @@ measure_mixed(const struct target *t, unsigned clients)
 	ms = run_workers(w, clients, mixed_body);
 	(void)pthread_join(timer, NULL);
 	for (unsigned i = 0; i < clients; i++)
-		done += w[i].done;
+		done += (double)w[i].done;
 	(void)snprintf(name, sizeof name, "mixed load, %u clients", clients);
-	row(name, (double)done * 1000 / ms, "operations/s");
+	row(name, done * 1000 / ms, "operations/s", (cpu_ms(t) - cpu) / done);
 	free(w);
+}
+
+void
+measure_mixed(const struct target *t)
+{
+	struct client *c = open_mailbox(t, false, "INBOX");
+	char m[8192];
+
+	/* Archive has what measure_appends() put there. */
+	imap_run(c, "SELECT Archive");
+	client_sendf(c, "s STATUS Archive (MESSAGES)\r\n");
+	for (unsigned have = 0;;) {
+		char *line = client_line(c), *count;
+
+		if (strncmp(line, "s OK", 4) == 0) {
+			for (; have < MIXED_MESSAGES; have++)
+				append(c, "Archive", m, make_message(m,
+				    sizeof m, have, 4096));
+			break;
+		}
+		count = strstr(line, "MESSAGES ");
+		have = count ? (unsigned)strtoul(count + 9, NULL, 10) : have;
+	}
+	client_close(c);
+	mixed_clients(t, 4);
+	mixed_clients(t, 20);
 }
 
 /* ---- POP3 ---- */
 
 static void
-measure_pop3(const struct target *t)
+retr_one_by_one(struct client *c)
 {
-	struct client *c = pop3_open(t->pop3, t->user, t->password);
-	double start = now_ms();
-
 	for (unsigned i = 1; i <= 10000; i++) {
 		client_sendf(c, "RETR %u\r\n", i);
 		pop3_expect(c, true);
 	}
-	row("POP3 RETR of 10,000, one by one", now_ms() - start, "ms");
-	client_close(c);
-	c = pop3_open(t->pop3, t->user, t->password);
-	start = now_ms();
+}
+
+static void
+retr_pipelined(struct client *c)
+{
 	for (unsigned i = 1; i <= 10000;) {
 		char many[4096];
 		size_t len = 0, n = 0;
@@ -568,50 +223,115 @@ measure_pop3(const struct target *t)
 		for (; n > 0; n--)
 			pop3_expect(c, true);
 	}
-	row("POP3 RETR of 10,000, pipelined by 100", now_ms() - start, "ms");
-	client_close(c);
+}
+
+static void
+measure_retr(const struct target *t, const char *name, unsigned reps,
+    void (*retr)(struct client *))
+{
+	double times[9], cpu = 0;
+
+	for (unsigned i = 0; i < reps; i++) {
+		struct client *c = pop3_open(t->pop3, t->user, t->password);
+		double cpu_start = cpu_ms(t), start = now_ms();
+
+		retr(c);
+		times[i] = now_ms() - start;
+		cpu += cpu_ms(t) - cpu_start;
+		client_close(c);
+	}
+	row(name, percentile(times, reps, 0.5), "ms", cpu / reps);
+}
+
+void
+measure_pop3(const struct target *t)
+{
+	measure_retr(t, "POP3 RETR of 10,000, one by one", 3,
+	    retr_one_by_one);
+	measure_retr(t, "POP3 RETR of 10,000, pipelined by 100", 5,
+	    retr_pipelined);
 }
 
 /* ---- memory ---- */
 
+#define IDLE_FIRST 60	/* these use up what the heap has left over */
+#define IDLE_MORE 200
+
+/*
+ * Connections that have selected a mailbox and idle. What counts is what each
+ * of many costs when the first ones are there already: memory that was freed
+ * before would hide what the first ones take.
+ */
 static void
-measure_memory(const struct target *t, bool tls, const char *mailbox,
+idle_connections(const struct target *t, bool tls, const char *mailbox,
     const char *name)
 {
-	struct client *v[100];
-	double before;
-	char select[64];
+	struct client **v = xcalloc(IDLE_FIRST + IDLE_MORE, sizeof *v);
+	double before = 0;
 
-	(void)snprintf(select, sizeof select, "SELECT %s", mailbox);
-	v[0] = imap_open(tls ? t->imaps : t->imap, tls, t->user, t->password);
-	imap_run(v[0], select);
-	sleep(1);
-	before = rss_kib(t);
-	for (unsigned i = 1; i < 40; i++) {
-		v[i] = imap_open(tls ? t->imaps : t->imap, tls, t->user,
-		    t->password);
-		imap_run(v[i], select);
+	for (unsigned i = 0; i < IDLE_FIRST + IDLE_MORE; i++) {
+		if (i == IDLE_FIRST) {
+			usleep(500 * 1000);
+			before = memory_kib(t);
+		}
+		v[i] = open_mailbox(t, tls, mailbox);
+		client_sendf(v[i], "x IDLE\r\n");
+		(void)client_line(v[i]);
 	}
-	sleep(1);
-	row(name, (rss_kib(t) - before) / 39, "KiB");
-	for (unsigned i = 0; i < 40; i++)
+	usleep(500 * 1000);
+	row(name, (memory_kib(t) - before) / IDLE_MORE, "KiB", -1);
+	for (unsigned i = 0; i < IDLE_FIRST + IDLE_MORE; i++)
 		client_close(v[i]);
+	free(v);
+}
+
+void
+measure_memory(const struct target *t)
+{
+	row("memory before any connection", memory_kib(t), "KiB", -1);
+	idle_connections(t, false, "INBOX", "idle connection, plain");
+	idle_connections(t, true, "INBOX", "idle connection, TLS");
+}
+
+void
+measure_memory_large(const struct target *t)
+{
+	idle_connections(t, false, "INBOX", "idle connection, large, plain");
+	idle_connections(t, true, "INBOX", "idle connection, large, TLS");
 }
 
 /* ---- the whole ---- */
 
-static void
-fill(const struct target *t)
-{
-	struct worker w[10];
-	unsigned each = t->messages / COUNT(w);
-	double ms;
+/* In this order; those behind fill need it. */
+static const struct {
+	const char *name;
+	void (*run)(const struct target *);
+} groups[] = {
+	{ "memory", measure_memory },
+	{ "smtp", measure_smtp },
+	{ "idle", measure_idle },
+	{ "login", measure_logins },
+	{ "append", measure_appends },
+	{ "fill", fill_inbox },
+	{ "select", measure_select },
+	{ "memory-large", measure_memory_large },
+	{ "read", measure_reading },
+	{ "search", measure_search },
+	{ "store", measure_store },
+	{ "large", measure_large },
+	{ "pop3", measure_pop3 },
+	{ "mixed", measure_mixed },
+	{ "move", measure_moving },
+};
 
-	for (unsigned i = 0; i < COUNT(w); i++)
-		w[i] = (struct worker){ .t = t, .count = each, .size = 3000 };
-	ms = run_workers(w, COUNT(w), smtp_body);
-	row("filling the mailbox, 10 connections",
-	    (double)each * COUNT(w) * 1000 / ms, "messages/s");
+static bool
+is_wanted(const char *name, int argc, char **argv)
+{
+	bool all = argc <= 9;
+
+	for (int i = 9; i < argc; i++)
+		all |= strcmp(argv[i], name) == 0;
+	return all;
 }
 
 int
@@ -619,9 +339,9 @@ main(int argc, char **argv)
 {
 	struct target t;
 
-	if (argc < 8) {
+	if (argc < 9) {
 		fprintf(stderr, "usage: load SMTP POP3 IMAP IMAPS USER "
-		    "PASSWORD PID [MESSAGES]\n");
+		    "PASSWORD PID MESSAGES [GROUP...]\n");
 		return 2;
 	}
 	t = (struct target){
@@ -631,28 +351,12 @@ main(int argc, char **argv)
 		.imaps = (int)strtol(argv[4], NULL, 10),
 		.user = argv[5], .password = argv[6],
 		.pid = (int)strtol(argv[7], NULL, 10),
-		.messages = argc > 8 ?
-		    (unsigned)strtoul(argv[8], NULL, 10) : 100000,
+		.messages = (unsigned)strtoul(argv[8], NULL, 10),
 	};
 	if (base_random_start() < 0)
 		die("there are no random numbers");
-	row("memory before any connection", rss_kib(&t), "KiB");
-	measure_memory(&t, false, "INBOX", "idle connection, plain");
-	measure_memory(&t, true, "INBOX", "idle connection, TLS");
-	measure_smtp(&t, "SMTP, 10 connections x 20", 10, 20, 4096);
-	measure_smtp(&t, "SMTP, 10 connections x 500", 10, 500, 4096);
-	measure_idle(&t);
-	measure_logins(&t);
-	measure_appends(&t);
-	fill(&t);
-	measure_select(&t);
-	measure_memory(&t, false, "INBOX", "idle connection, large, plain");
-	measure_memory(&t, true, "INBOX", "idle connection, large, TLS");
-	measure_reading(&t);
-	measure_large(&t);
-	measure_pop3(&t);
-	measure_mixed(&t, 4);
-	measure_mixed(&t, 20);
-	measure_moving(&t);
+	for (size_t i = 0; i < COUNT(groups); i++)
+		if (is_wanted(groups[i].name, argc, argv))
+			groups[i].run(&t);
 	return 0;
 }
