@@ -281,11 +281,11 @@ run_line(struct smtp_in *s, struct span line)
 	c = cursor_of_span(span_trim(span_make(c.p, cursor_left(&c))));
 	if ((bad = judge(s)) == R_NONE)
 		bad = s->verb->parse(&c, &g, &s->args);
-	if (bad != R_NONE) {
-		smtp_reply(s, bad);
-		return STEP_DONE;
-	}
-	return s->verb->run(s);
+	if (bad == R_NONE)
+		return s->verb->run(s);
+	smtp_reply(s, bad);
+	/* Who knows how much follows? What others wrote must not be run. */
+	return s->verb->flags & V_PAYLOAD ? STEP_CLOSE : STEP_DONE;
 }
 
 /* ---- input ---- */

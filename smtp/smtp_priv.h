@@ -52,7 +52,8 @@ enum smtp_verb_flag {
 	V_LOGIN = 1,		/* submission: only when logged in */
 	V_SUBMISSION = 2,	/* there alone */
 	V_SECRET = 4,		/* arguments are never logged */
-	V_MESSAGE = 8		/* a refusal is one of a message */
+	V_MESSAGE = 8,		/* a refusal is one of a message */
+	V_PAYLOAD = 16		/* bytes follow it that are no command */
 };
 
 struct smtp_in;

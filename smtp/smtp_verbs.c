@@ -13,7 +13,7 @@ static const struct smtp_verb verbs[] = {
 	/*           parse                run                done */
 	{ "AUTH",     ST_READY,            V_SUBMISSION | V_SECRET,
 	              smtp_parse_auth,     smtp_run_auth,     NULL },
-	{ "BDAT",     ST_ANY,              V_MESSAGE,
+	{ "BDAT",     ST_ANY,              V_MESSAGE | V_PAYLOAD,
 	              smtp_parse_bdat,     smtp_run_bdat,     smtp_done_data },
 	{ "CONNECT",  ST_ANY,              0,
 	              smtp_parse_text,     smtp_run_stranger, NULL },
