@@ -59,6 +59,7 @@ note_reply(struct smtp_in *s, const struct smtp_reply *r, struct span text)
 	s->unknown += (r->flags & RF_UNKNOWN) && !s->s.account;
 	if (r->code < 400)
 		return;
+	s->refusals++;
 	if (s->verb && (s->verb->flags & V_MESSAGE))
 		STAT_ADD(s->s.env->stats, messages_refused, 1);
 	text = span_head(text, sizeof reason - 1);
@@ -167,7 +168,8 @@ settle_done(struct smtp_in *s)
 	s->is_busy = false;
 	if (s->stop != R_NONE)
 		close_with(s, s->stop);
-	else if (s->errors >= SMTP_ERRORS_MAX)
+	else if (s->errors >= SMTP_ERRORS_MAX ||
+	    s->refusals >= SMTP_REFUSALS_MAX)
 		close_with(s, R_MANY_ERRORS);
 	else if (s->unknown >= SMTP_UNKNOWN_MAX)
 		close_with(s, R_MANY_UNKNOWN);
@@ -262,6 +264,23 @@ judge(const struct smtp_in *s)
 	return R_NONE;
 }
 
+/*
+ * What the log may show of a line. Some clients send name and password behind
+ * AUTH LOGIN without waiting; when it is refused they look like commands.
+ */
+static void
+note_line(struct smtp_in *s, struct span line, struct span name)
+{
+	bool is_secret = s->verb && (s->verb->flags & V_SECRET);
+
+	s->has_tried_auth = s->has_tried_auth || is_secret;
+	if (is_secret)
+		line = name;
+	else if (!s->verb && s->has_tried_auth)
+		line = SPAN("");
+	s->args.text = arena_span(&s->arena, span_head(line, LOG_LINE_MAX));
+}
+
 static enum smtp_step
 run_line(struct smtp_in *s, struct span line)
 {
@@ -271,9 +290,7 @@ run_line(struct smtp_in *s, struct span line)
 	enum smtp_reply_id bad;
 
 	s->verb = smtp_verb_find(name);
-	if (!s->verb || !(s->verb->flags & V_SECRET))
-		name = line;
-	s->args.text = arena_span(&s->arena, span_head(name, LOG_LINE_MAX));
+	note_line(s, line, name);
 	if (!s->verb) {
 		smtp_reply(s, R_UNKNOWN_COMMAND);
 		return STEP_DONE;

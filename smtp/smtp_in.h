@@ -23,6 +23,7 @@
 #define SMTP_MESSAGES_MAX 100		/* on one connection */
 #define SMTP_ERRORS_MAX 10
 #define SMTP_UNKNOWN_MAX 10		/* recipients that do not exist */
+#define SMTP_REFUSALS_MAX 1000		/* of any kind */
 #define SMTP_SIZE_DEFAULT (50u * 1024 * 1024)	/* 4.5.3.1.7: 64 KiB */
 #define SMTP_DROP_MAX (64u * 1024 * 1024)	/* read after a refusal */
 #define SMTP_IDLE_MS (300 * 1000)	/* RFC 5321 4.5.3.2.7: 5 minutes */

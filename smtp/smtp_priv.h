@@ -103,7 +103,8 @@ struct smtp_in {
 	uint64_t chunk_left;		/* BDAT */
 	enum smtp_reply_id chunk_fault;	/* the chunk is only read off */
 	int finish_step;		/* smtp_data.c's own */
-	unsigned errors, unknown, messages;
+	unsigned errors, unknown, refusals, messages;
+	bool has_tried_auth;		/* lines may hold a password */
 	int64_t end_ms;			/* of the session, if no data came */
 	int64_t data_since_ms;		/* when data began; 0: not now */
 	uint64_t window_bytes;		/* of data since the last look */

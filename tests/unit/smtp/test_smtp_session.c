@@ -133,6 +133,18 @@ fetch(const char *user, unsigned n, struct buf *text)
 	client_close(c);
 }
 
+/* What the log says, all of it. */
+static struct buf heard = BUF_INIT;
+
+static void
+hear_log(struct log *l, enum log_level level, struct span line)
+{
+	(void)l;
+	(void)level;
+	buf_addspan(&heard, line);
+	buf_addc(&heard, '\n');
+}
+
 static void
 count_is(const char *user, const char *stat)
 {
@@ -337,6 +349,38 @@ send_xs(struct client *c, size_t n)
 	free(xs);
 }
 
+TEST(test_refusals_have_a_limit_whatever_they_are)
+{
+	struct client *c = client_open(&w, &mx_maker, "192.0.2.1", false);
+
+	say(c, "EHLO mx\r\n");
+	for (int i = 1; i < SMTP_REFUSALS_MAX; i++)
+		say(c, "MAIL FROM:<a@example.net> SIZE=99999999\r\n");
+	hears_last(c, "552 5.3.4");
+	CHECK(!c->is_closed);
+	say(c, "MAIL FROM:<a@example.net> SIZE=99999999\r\n");
+	hears_last(c, "421 4.7.0 Too many errors");
+	CHECK(c->is_closed);
+}
+
+/* Some programs send all three lines at once; nobody says they are taken. */
+TEST(test_log_shows_no_password_that_came_behind_a_refused_auth)
+{
+	struct client *c = client_open(&w, &sub_maker, "192.0.2.1", false);
+	struct client *m = client_open(&w, &mx_maker, "192.0.2.1", false);
+
+	w.log.sink = hear_log;
+	say(c, "EHLO pc\r\nNOSUCH verb\r\nAUTH LOGIN\r\nYW5u\r\n"
+	    "c2VjcmV0\r\n");
+	hears_last(c, "500 ");
+	CHECK(strstr(heard.p, "what=\"NOSUCH verb\""));
+	say(m, "EHLO mx\r\nAUTH PLAIN\r\nYW5uAGFubgBzZWNyZXQ=\r\n");
+	hears_last(m, "500 ");
+	CHECK(!strstr(heard.p, "c2VjcmV0"));
+	CHECK(!strstr(heard.p, "YW5u"));
+	buf_release(&heard);
+}
+
 TEST(test_long_line_is_one_error_and_an_endless_one_the_end)
 {
 	struct client *c = client_open(&w, &mx_maker, "192.0.2.1", false);
@@ -484,6 +528,9 @@ main(void)
 		IN_A_WORLD(test_more_than_fifty_hops_is_a_loop),
 		IN_A_WORLD(test_recipients_have_a_limit),
 		IN_A_WORLD(test_messages_have_a_limit),
+		IN_A_WORLD(test_refusals_have_a_limit_whatever_they_are),
+		IN_A_WORLD(
+		    test_log_shows_no_password_that_came_behind_a_refused_auth),
 		IN_A_WORLD(
 		    test_long_line_is_one_error_and_an_endless_one_the_end),
 		IN_A_WORLD(test_log_in_takes_long_lines_and_no_longer_ones),
