@@ -51,6 +51,20 @@ is_visible(unsigned char c)
 	return c > ' ' && c != 0x7f;
 }
 
+/*
+ * UTF-8 without the controls U+0080 to U+009F: there are readers for whom
+ * U+0085 ends a line of the header, and U+009B commands a terminal.
+ */
+static bool
+is_clean_utf8(struct span s)
+{
+	for (size_t i = 0; i + 1 < s.len; i++)
+		if ((unsigned char)s.p[i] == 0xc2 &&
+		    (unsigned char)s.p[i + 1] < 0xa0)
+			return false;
+	return utf8_is_valid(s);
+}
+
 static void
 skip_spaces(struct cursor *c)
 {
@@ -90,7 +104,7 @@ parse_local(struct cursor *c, struct arena *a, struct span *local)
 		 */
 		*local = cursor_while(c, is_dot_string);
 	}
-	return local->len <= SMTP_LOCAL_MAX && utf8_is_valid(*local) ?
+	return local->len <= SMTP_LOCAL_MAX && is_clean_utf8(*local) ?
 	    PARSE_OK : PARSE_BAD;
 }
 
@@ -127,7 +141,7 @@ parse_domain(struct cursor *c, struct span *domain)
 	if (domain->len && domain->p[domain->len - 1] == '.')
 		domain->len--;
 	if (domain->len == 0 || domain->len > SMTP_DOMAIN_MAX ||
-	    domain->p[domain->len - 1] == '.' || !utf8_is_valid(*domain))
+	    domain->p[domain->len - 1] == '.' || !is_clean_utf8(*domain))
 		return PARSE_BAD;
 	for (size_t i = 0; i < domain->len; i++)
 		if (domain->p[i] == '.' && (i == 0 || domain->p[i - 1] == '.'))
@@ -315,7 +329,8 @@ smtp_parse_mail(struct cursor *c, const struct smtp_grammar *g,
 			return bad;
 	}
 	if (!cursor_at_end(c))
-		return R_BAD_SENDER;
+		/* "<a@b>c" is no path, "<a@b> =" has one */
+		return *c->p == ' ' ? R_BAD_ARGUMENTS : R_BAD_SENDER;
 	/* RFC 6531 section 3.4; programs that submit forget it */
 	if (args->path.has_utf8 && !args->is_utf8 && !g->is_lenient)
 		return R_NOT_ASCII;

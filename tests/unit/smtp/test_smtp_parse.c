@@ -71,7 +71,8 @@ TEST(test_path_refuses_what_is_no_address)
 		"<a@[1.2.3]>", "<a@[192.0.2.1>", "<a@[]>", "<a@[", "<a@[x]>",
 		"<a@[IPv6:192.0.2.1]>", "<a@[2001:db8::1]>", "<a@b(c)>",
 		"<@x a@b>", "<@x:>", "<@x", "<<a@b>>", "<a@\x7f>",
-		"<\xc3@b>", "<a@\xff>",
+		"<\xc3@b>", "<a@\xff>", "<a\xc2\x85@b>", "<\"\xc2\x9b\"@b>",
+		"<a@x\xc2\x80.b>",
 	};
 
 	for (size_t i = 0; i < COUNT(bad); i++)
@@ -178,7 +179,8 @@ TEST(test_mail_says_what_is_wrong)
 		{ "FROM:a@b", R_BAD_SENDER },
 		{ "FROM:<postmaster>", R_BAD_SENDER },
 		{ "FROM:<a@b>x", R_BAD_SENDER },
-		{ "FROM:<a@b> =1", R_BAD_SENDER },
+		{ "FROM:<a@b> =1", R_BAD_ARGUMENTS },
+		{ "FROM:<a@b> SIZE=", R_BAD_ARGUMENTS },
 		{ "FROM:<a@b> SIZE", R_BAD_PARAM },
 		{ "FROM:<a@b> SIZE=1x", R_BAD_PARAM },
 		{ "FROM:<a@b> SIZE=-1", R_BAD_PARAM },
