@@ -33,7 +33,6 @@ struct hash_job {
 	struct buf password;
 	struct passwd_params params;
 	struct budget *budget;
-	size_t memory;		/* charged */
 	size_t index;		/* the result */
 };
 
@@ -52,20 +51,28 @@ hash_job_free(struct op *op)
 	struct job *job = CONTAINER_OF(op, struct job, op);
 	struct hash_job *h = CONTAINER_OF(job, struct hash_job, job);
 
-	budget_give(h->budget, h->memory);
 	secret_release(&h->password);
 	if (h->req)
 		op_free(&h->req->op);
 	free(h);
 }
 
+/*
+ * Charges the memory while it is used: a queue of guesses that wait for their
+ * turn must not keep mail from coming in.
+ */
 static void
 hash_job_run(struct job *job)
 {
 	struct hash_job *h = CONTAINER_OF(job, struct hash_job, job);
+	const struct cred_account *a = &h->req->result;
+	size_t memory = passwd_verify_memory(a, &h->params);
 
-	job->op.err = passwd_verify(&h->req->result, buf_span(&h->password),
-	    &h->params, &h->index);
+	if ((job->op.err = budget_take(h->budget, memory)) < 0)
+		return;
+	job->op.err = passwd_verify(a, buf_span(&h->password), &h->params,
+	    &h->index);
+	budget_give(h->budget, memory);
 }
 
 /* Ends the attempt: nothing secret stays. */
@@ -254,20 +261,14 @@ static enum login_step
 login_start_hash(struct login *l)
 {
 	struct session *s = l->session;
-	const struct passwd_params *params = &l->settings->params;
-	size_t memory = passwd_verify_memory(&l->req->result, params);
-	struct hash_job *h;
+	struct hash_job *h = xcalloc(1, sizeof *h);
 	int err;
 
-	if ((err = budget_take(s->env->budget, memory)) < 0)
-		return login_tempfail(l, err);
-	h = xcalloc(1, sizeof *h);
 	op_init(&h->job.op, s, s->env->home, hash_job_free);
 	h->job.run = hash_job_run;
 	h->job.heavy = 1;
-	h->params = *params;
+	h->params = l->settings->params;
 	h->budget = s->env->budget;
-	h->memory = memory;
 	secret_set(&h->password, buf_span(&l->password));
 	h->req = l->req;
 	l->req = NULL;

@@ -22,6 +22,7 @@ struct entry {
 	int64_t last_ms;	/* the last one, or an attempt under way */
 	int64_t ok_ms;		/* the last success, of a pair */
 	unsigned count;
+	unsigned open;		/* let through; it is not known how they end */
 	bool has_ok;
 };
 
@@ -31,6 +32,9 @@ struct throttle {
 };
 
 enum kind { KIND_ACCOUNT = 'a', KIND_NET = 'n', KIND_PAIR = 'p' };
+
+/* In the order in which they judge (choose_judges). */
+static const enum kind kinds[] = { KIND_PAIR, KIND_ACCOUNT, KIND_NET };
 
 struct throttle *
 throttle_new(const struct hash_key *key)
@@ -94,12 +98,23 @@ get_count(const struct entry *e, int64_t now_ms)
 	return e->count;
 }
 
+/* Attempts under way. */
+static unsigned
+get_open(const struct entry *e, int64_t now_ms)
+{
+	if (!e || now_ms - e->last_ms >= THROTTLE_OPEN_MS)
+		return 0;
+	return e->open;
+}
+
 /* What is lost if the entry gives way: little, then old, goes first. */
 static bool
 is_worth_less(const struct entry *a, const struct entry *b, int64_t now_ms)
 {
-	unsigned worth_a = get_count(a, now_ms) + 2 * is_known(a, now_ms);
-	unsigned worth_b = get_count(b, now_ms) + 2 * is_known(b, now_ms);
+	unsigned worth_a = get_count(a, now_ms) + get_open(a, now_ms) +
+	    2 * is_known(a, now_ms);
+	unsigned worth_b = get_count(b, now_ms) + get_open(b, now_ms) +
+	    2 * is_known(b, now_ms);
 
 	if (worth_a != worth_b)
 		return worth_a < worth_b;
@@ -131,41 +146,69 @@ static int64_t
 get_due(const struct entry *e, int64_t now_ms)
 {
 	unsigned count = get_count(e, now_ms);
+	unsigned open = get_open(e, now_ms);
 	int64_t delay;
 
+	if (open > THROTTLE_OPEN_MAX)
+		count += open - THROTTLE_OPEN_MAX;
 	if (count == 0)
 		return now_ms;
 	delay = count > 4 ? THROTTLE_DELAY_MAX_MS : 1000 << (count - 1);
 	return e->last_ms + delay;
 }
 
+/* By how many of kinds[] the attempt is judged. */
+static size_t
+choose_judges(struct throttle *t, const struct throttle_who *who,
+    int64_t now_ms)
+{
+	if (who->is_known ||
+	    is_known(find_entry(t, KIND_PAIR, who), now_ms))
+		return 1;
+	return who->is_exempt ? 2 : 3;
+}
+
+/* The next one waits for this one as for a failure. */
+static void
+note_open(struct throttle *t, enum kind kind, const struct throttle_who *who,
+    int64_t now_ms)
+{
+	struct entry *e = who->is_exempt ? find_entry(t, kind, who) :
+	    get_entry(t, kind, who, now_ms);
+
+	if (!e)
+		return;
+	e->open = get_open(e, now_ms) + !who->is_exempt;
+	e->last_ms = now_ms;
+}
+
+/* It is known how an attempt has ended. */
+static void
+note_end(struct entry *e)
+{
+	if (e && e->open)
+		e->open--;
+}
+
 enum throttle_verdict
 throttle_check(struct throttle *t, const struct throttle_who *who,
     int64_t now_ms, int64_t *until_ms)
 {
-	struct entry *judges[3];
-	size_t count = 0;
+	size_t count = choose_judges(t, who, now_ms);
 	int64_t due = now_ms;
 
-	judges[count++] = find_entry(t, KIND_PAIR, who);
-	if (!who->is_known && !is_known(judges[0], now_ms)) {
-		judges[count++] = find_entry(t, KIND_ACCOUNT, who);
-		if (!who->is_exempt)
-			judges[count++] = find_entry(t, KIND_NET, who);
-	}
-	if (count == 3 &&
-	    get_count(judges[2], now_ms) >= THROTTLE_NET_FAILURES)
+	if (count == 3 && get_count(find_entry(t, KIND_NET, who), now_ms) >=
+	    THROTTLE_NET_FAILURES)
 		return THROTTLE_REFUSE;
 	for (size_t i = 0; i < count; i++)
-		due = MAX(due, get_due(judges[i], now_ms));
+		due = MAX(due, get_due(find_entry(t, kinds[i], who),
+		    now_ms));
 	if (due > now_ms) {
 		*until_ms = due;
 		return THROTTLE_WAIT;
 	}
-	/* The next one waits for this one as for a failure. */
 	for (size_t i = 0; i < count; i++)
-		if (judges[i])
-			judges[i]->last_ms = now_ms;
+		note_open(t, kinds[i], who, now_ms);
 	return THROTTLE_PASS;
 }
 
@@ -173,11 +216,10 @@ void
 throttle_failure(struct throttle *t, const struct throttle_who *who,
     int64_t now_ms)
 {
-	static const enum kind kinds[] = { KIND_ACCOUNT, KIND_NET, KIND_PAIR };
-
 	for (size_t i = 0; i < COUNT(kinds); i++) {
 		struct entry *e = get_entry(t, kinds[i], who, now_ms);
 
+		note_end(e);
 		if (get_count(e, now_ms) == 0) {
 			e->count = 0;
 			e->first_ms = now_ms;
@@ -193,6 +235,8 @@ throttle_success(struct throttle *t, const struct throttle_who *who,
 {
 	struct entry *e = get_entry(t, KIND_PAIR, who, now_ms);
 
+	for (size_t i = 0; i < COUNT(kinds); i++)
+		note_end(find_entry(t, kinds[i], who));
 	e->count = 0;
 	e->ok_ms = now_ms;
 	e->has_ok = true;

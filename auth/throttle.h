@@ -11,7 +11,10 @@
  *
  * Attempts at one account take turns: one that is let through pushes the
  * others back as a failure would, so many connections guess no faster than
- * one.
+ * one. That holds for the first ones, too: of those under way at the same
+ * time, more than THROTTLE_OPEN_MAX count as failures until it is known how
+ * they end, or for a minute. A client may well log in ten times at once; one
+ * from an exempt address as often as it likes.
  *
  * Bounded: one seeded table of fixed size; where it is full the entry with
  * the fewest and oldest failures gives way. An address is peer.net: IPv4, or
@@ -32,6 +35,8 @@
 #define THROTTLE_NET_FAILURES 10	/* in THROTTLE_WINDOW_MS */
 #define THROTTLE_WINDOW_MS (10 * 60 * 1000)
 #define THROTTLE_DELAY_MAX_MS (15 * 1000)
+#define THROTTLE_OPEN_MAX 20		/* attempts under way */
+#define THROTTLE_OPEN_MS (60 * 1000)	/* then one has come to nothing */
 #define THROTTLE_ENTRIES 8192
 
 struct throttle;

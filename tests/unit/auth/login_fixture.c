@@ -69,6 +69,10 @@ submit(struct work *work, struct job *job)
 
 	if (f->work_err)
 		return f->work_err;
+	if (f->work_keeps) {
+		f->kept = job;
+		return 0;
+	}
 	job->run(job);
 	op_complete(&job->op, job->op.err);
 	return 0;

@@ -25,6 +25,8 @@ struct login_fixture {
 	struct cred_account *accounts;	/* two: ann, and bob, disabled */
 	bool everyone_is_known;		/* is_known_net of all */
 	int fetch_err, work_err;	/* trouble to be had */
+	bool work_keeps;		/* a job is kept and not run */
+	struct job *kept;
 	unsigned fetches;
 	unsigned notes;			/* calls of note_use */
 	uint64_t noted;			/* the credential of the last */

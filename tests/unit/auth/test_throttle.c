@@ -164,6 +164,55 @@ TEST(test_throttle_lets_attempts_at_one_account_take_turns)
 	throttle_free(t);
 }
 
+/* Many addresses at the same moment, before the first of them has failed. */
+TEST(test_throttle_lets_few_attempts_be_under_way_at_once)
+{
+	struct throttle *t = make();
+	unsigned char net[16] = { 7 };
+	unsigned passed = 0;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		memcpy(net + 8, &i, sizeof i);
+		passed += wait_of(t, who("ann", net), 100) == 0;
+	}
+	CHECK_EQ(passed, THROTTLE_OPEN_MAX + 1);
+	CHECK_EQ(wait_of(t, who("bob", net), 100), 0);
+	/* One address and many names. */
+	passed = 0;
+	for (unsigned i = 0; i < 100; i++) {
+		char name[16];
+
+		(void)snprintf(name, sizeof name, "n%u", i);
+		passed += wait_of(t, who(name, net_a), 100) == 0;
+	}
+	CHECK_EQ(passed, THROTTLE_OPEN_MAX + 1);
+	/* Who has logged in from there does not notice. */
+	throttle_success(t, &(struct throttle_who){ .name = SPAN("ann"),
+	    .net = net_b }, 100);
+	CHECK_EQ(wait_of(t, who("ann", net_b), 100), 0);
+	throttle_free(t);
+}
+
+TEST(test_throttle_forgets_attempts_whose_end_is_known)
+{
+	struct throttle *t = make();
+	struct throttle_who w = who("ann", net_a), v = who("bob", net_b);
+
+	for (unsigned i = 0; i < 1000; i++) {
+		CHECK_EQ(wait_of(t, w, 100), 0);
+		throttle_success(t, &w, 100);
+	}
+	/* Given up without an end. */
+	for (unsigned i = 0; i <= THROTTLE_OPEN_MAX; i++)
+		CHECK_EQ(wait_of(t, v, 100), 0);
+	CHECK_EQ(wait_of(t, v, 100), 1000);
+	CHECK_EQ(wait_of(t, v, 1100), 0);
+	CHECK_EQ(wait_of(t, v, 1100), 2000);
+	CHECK_EQ(wait_of(t, v, 1100 + THROTTLE_OPEN_MS), 0);
+	CHECK_EQ(wait_of(t, v, 1100 + THROTTLE_OPEN_MS), 0);
+	throttle_free(t);
+}
+
 TEST(test_throttle_keeps_its_worst_when_names_are_sprayed)
 {
 	struct throttle *t = make();
@@ -217,6 +266,10 @@ main(void)
 		    test_throttle_success_does_not_clear_the_guessers_record),
 		cmocka_unit_test(
 		    test_throttle_lets_attempts_at_one_account_take_turns),
+		cmocka_unit_test(
+		    test_throttle_lets_few_attempts_be_under_way_at_once),
+		cmocka_unit_test(
+		    test_throttle_forgets_attempts_whose_end_is_known),
 		cmocka_unit_test(
 		    test_throttle_keeps_its_worst_when_names_are_sprayed),
 		cmocka_unit_test(test_throttle_takes_names_of_any_length),
