@@ -68,7 +68,9 @@ imap_run_capability(struct imap *im)
 enum imap_step
 imap_run_noop(struct imap *im)
 {
-	return imap_ok(im, NULL, "NOOP completed");
+	/* RFC 3501 6.4.1: CHECK has nothing to do either. */
+	return imap_ok(im, NULL, arena_printf(&im->cmd.arena, "%s completed",
+	    im->cmd.verb->name));
 }
 
 enum imap_step

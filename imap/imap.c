@@ -501,7 +501,8 @@ take_frame(struct imap *im, const struct frame *f)
 	case FRAME_ERROR:
 		return command_refused(im, f);
 	case FRAME_BYE:
-		im->bye = f->why;
+		/* Why a message was refused the command knows. */
+		im->bye = im->cmd.is_refused ? im->cmd.text : f->why;
 		return STEP_INPUT;
 	}
 	return STEP_INPUT;
