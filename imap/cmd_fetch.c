@@ -22,6 +22,7 @@ fetch_release(struct imap *im)
 	fetch_batch_free(im, f->batch);
 	targets_release(&f->targets);
 	uidset_release(&f->seen);
+	vanished_release(&f->vanished);
 }
 
 enum imap_step
@@ -188,8 +189,19 @@ imap_fetch_is_blind(const struct imap *im)
 static enum imap_step
 fetch_start(struct imap *im, struct fetch *f)
 {
+	f->is_started = true;
 	return fetch_needs_reader(&im->cmd.args.fetch) ?
 	    fetch_bodies_run(im, f) : fetch_rows(im, f);
+}
+
+static enum imap_step
+fetch_after_vanished(struct imap *im, struct fetch *f)
+{
+	if (im->cmd.args.fetch.sets_seen && im->view.writable)
+		fetch_set_seen(im, f);
+	/* Who is told of modseqs waits until there is one to tell. */
+	im->cmd.is_held = im->is_condstore && f->seen.n > 0;
+	return im->cmd.is_held ? STEP_WAIT : fetch_start(im, f);
 }
 
 enum imap_step
@@ -200,8 +212,12 @@ imap_run_fetch(struct imap *im)
 
 	if (im->cmd.state)	/* again: \Seen is in the store */
 		return fetch_start(im, im->cmd.state);
-	if (a->vanished)
+	if (a->vanished && !im->is_qresync)
 		return imap_bad(im, "ENABLE QRESYNC first");
+	/* RFC 7162 section 3.2.6 */
+	if (a->vanished && !(im->cmd.uid && a->has_changedsince))
+		return imap_bad(im, "VANISHED goes with UID FETCH and "
+		    "CHANGEDSINCE only");
 	f = arena_alloc(&im->cmd.arena, sizeof *f);
 	im->cmd.state = f;
 	im->cmd.release = fetch_release;
@@ -211,11 +227,24 @@ imap_run_fetch(struct imap *im)
 		return imap_bad_set(im);
 	if (f->items & FETCH_MODSEQ)
 		imap_enable_condstore(im);
-	if (a->sets_seen && im->view.writable)
-		fetch_set_seen(im, f);
-	/* Who is told of modseqs waits until there is one to tell. */
-	im->cmd.is_held = im->is_condstore && f->seen.n > 0;
-	return im->cmd.is_held ? STEP_WAIT : fetch_start(im, f);
+	if (!a->vanished)
+		return fetch_after_vanished(im, f);
+	vanished_know(im, &f->vanished, &a->set);
+	vanished_submit(im, a->changed_since);
+	return STEP_WAIT;
+}
+
+/* RFC 7162 3.2.6: VANISHED comes before any FETCH. */
+static enum imap_step
+fetch_vanished(struct imap *im, struct fetch *f, struct op *op)
+{
+	int err;
+
+	if (op && (err = vanished_take(&f->vanished, op)) < 0)
+		return imap_fail(im, err);
+	if (!vanished_put(im, &f->vanished))
+		return STEP_YIELD;
+	return fetch_after_vanished(im, f);
 }
 
 enum imap_step
@@ -223,6 +252,8 @@ imap_done_fetch(struct imap *im, struct op *op)
 {
 	struct fetch *f = im->cmd.state;
 
+	if (!f->is_started)
+		return fetch_vanished(im, f, op);
 	return fetch_needs_reader(&im->cmd.args.fetch) ?
 	    fetch_bodies_done(im, f, op) : fetch_rows(im, f);
 }

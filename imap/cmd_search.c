@@ -297,6 +297,10 @@ imap_run_search(struct imap *im)
 	s->next_uid = 1;
 	if (im->cmd.args.search.has_modseq)
 		imap_enable_condstore(im);
+	/* RFC 7162 3.2.10.2: numbers in the keys must stay what they are. */
+	for (size_t i = 0; i < im->cmd.args.search.ref_count; i++)
+		if (im->cmd.args.search.refs[i].kind == SEARCH_REF_SEQ)
+			im->cmd.holds_expunges = true;
 	imap_search_resolve(&im->cmd.args.search, &im->cmd.arena, &names.n);
 	return search_scan(im, s);
 }

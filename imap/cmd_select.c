@@ -1,15 +1,24 @@
 /*
  * SELECT, EXAMINE, CLOSE (RFC 3501 sections 6.3.1, 6.3.2, 6.4.2), UNSELECT
- * (RFC 3691).
+ * (RFC 3691), and what QRESYNC adds: what has changed since (RFC 7162).
  */
 #include "imap/imap_priv.h"
+#include "imap/qresync.h"
 #include "imap/sync.h"
+#include "imap/targets.h"
 #include "store/read.h"
 #include "store/write.h"
 
 /* Rights that make a mailbox more than read-only (RFC 4314 section 5.2). */
 #define RIGHTS_WRITE (RIGHT_SEEN | RIGHT_WRITE | RIGHT_DELETE_MSG | \
     RIGHT_EXPUNGE | RIGHT_INSERT)
+
+/* While the client is told what has changed since it was here last. */
+struct resync {
+	struct vanished vanished;
+	bool told_vanished;
+	struct targets targets;
+};
 
 static bool
 is_examine(const struct imap *im)
@@ -23,7 +32,7 @@ imap_run_select(struct imap *im)
 	const struct imap_select_args *a = &im->cmd.args.select;
 	int err;
 
-	if (a->qresync)
+	if (a->qresync && !im->is_qresync)
 		return imap_bad(im, "ENABLE QRESYNC first");
 	/* RFC 7162 3.2.11: what follows is not of the old mailbox. */
 	if (im->state == ST_SELECTED)
@@ -43,6 +52,83 @@ put_number(struct buf *out, const char *before, uint32_t n, const char *after)
 	buf_addu(out, n);
 	buf_adds(out, after);
 }
+
+static enum imap_step
+select_over(struct imap *im)
+{
+	if (is_examine(im))
+		return imap_ok(im, "READ-ONLY", "EXAMINE completed");
+	return imap_ok(im, im->view.writable ? "READ-WRITE" : "READ-ONLY",
+	    "SELECT completed");
+}
+
+/* ---- QRESYNC ---- */
+
+static void
+resync_release(struct imap *im)
+{
+	struct resync *rs = im->cmd.state;
+
+	vanished_release(&rs->vanished);
+	targets_release(&rs->targets);
+}
+
+/* RFC 7162 3.2.5: with another UIDVALIDITY nothing is known. */
+static enum imap_step
+resync_start(struct imap *im)
+{
+	const struct imap_select_args *a = &im->cmd.args.select;
+	struct resync *rs;
+
+	if (!a->qresync || a->uidvalidity != view_uidvalidity(&im->view) ||
+	    a->modseq >= view_highestmodseq(&im->view))
+		return select_over(im);
+	rs = arena_alloc(&im->cmd.arena, sizeof *rs);
+	im->cmd.state = rs;
+	im->cmd.release = resync_release;
+	vanished_know_select(im, &rs->vanished, a);
+	uidset_copy(&rs->targets.uids, &rs->vanished.known);
+	vanished_submit(im, a->modseq);
+	return STEP_WAIT;
+}
+
+/* The flags that changed; of expunged messages the expunge is news. */
+static enum imap_step
+resync_flags(struct imap *im, struct resync *rs)
+{
+	uint64_t since = im->cmd.args.select.modseq;
+	struct imap_keywords k;
+	struct msgrow row;
+	uint32_t seq;
+
+	targets_again(&rs->targets);
+	imap_tell_keywords(im);
+	imap_keywords_get(im, &k);
+	while (imap_has_time(im)) {
+		if (!targets_next(&rs->targets, &im->view, &seq, &row))
+			return select_over(im);
+		if (row.modseq > since)
+			imap_put_news(im, &k, seq, &row, true);
+	}
+	return STEP_YIELD;
+}
+
+static enum imap_step
+resync_done(struct imap *im, struct op *op)
+{
+	struct resync *rs = im->cmd.state;
+	int err;
+
+	if (op && (err = vanished_take(&rs->vanished, op)) < 0) {
+		imap_unselect(im);
+		return imap_fail(im, err);
+	}
+	if (!rs->told_vanished)
+		rs->told_vanished = vanished_put(im, &rs->vanished);
+	return rs->told_vanished ? resync_flags(im, rs) : STEP_YIELD;
+}
+
+/* ---- the commands ---- */
 
 /* The view is open: what RFC 3501 6.3.1 has the client know. */
 static enum imap_step
@@ -64,10 +150,7 @@ selected(struct imap *im)
 	    "] Predicted next UID\r\n");
 	/* RFC 7162 3.1.2.1: to whoever selects, as CLIENTS expect it. */
 	imap_put_highestmodseq(im);
-	if (is_examine(im))
-		return imap_ok(im, "READ-ONLY", "EXAMINE completed");
-	return imap_ok(im, v->writable ? "READ-WRITE" : "READ-ONLY",
-	    "SELECT completed");
+	return resync_start(im);
 }
 
 static enum imap_step
@@ -96,6 +179,8 @@ imap_done_select(struct imap *im, struct op *op)
 {
 	int err;
 
+	if (im->cmd.state)
+		return resync_done(im, op);
 	if (op->tag != VIEW_OP_TAG)
 		return looked_up(im, (struct rjob_lookup *)op);
 	err = view_opened(&im->view, op);

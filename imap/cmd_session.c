@@ -17,7 +17,7 @@
  */
 static const char *const capabilities[] = {
 	"SASL-IR", "LITERAL+", "ID", "ENABLE", "IDLE", "NAMESPACE", "UIDPLUS",
-	"MOVE", "UNSELECT", "MULTIAPPEND", "ESEARCH", "CONDSTORE",
+	"MOVE", "UNSELECT", "MULTIAPPEND", "ESEARCH", "CONDSTORE", "QRESYNC",
 	"CHILDREN", "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "XLIST",
 };
 
@@ -134,18 +134,22 @@ enum imap_step
 imap_run_enable(struct imap *im)
 {
 	const struct imap_enable_args *a = &im->cmd.args.enable;
-	struct buf enabled = BUF_INIT;
+	bool condstore = false, qresync = false;
 
 	for (size_t i = 0; i < a->count; i++) {
-		if (span_iis(a->words[i], "CONDSTORE") && !im->is_condstore) {
-			buf_adds(&enabled, " CONDSTORE");
-			imap_enable_condstore(im);
-		}
+		condstore |= span_iis(a->words[i], "CONDSTORE");
+		qresync |= span_iis(a->words[i], "QRESYNC");
 	}
+	condstore &= !im->is_condstore;
+	qresync &= !im->is_qresync;
+	/* RFC 7162 3.2.3: QRESYNC is more than CONDSTORE. */
+	if (condstore || qresync)
+		imap_enable_condstore(im);
+	im->is_qresync |= qresync;
 	buf_adds(im->s.out, "* ENABLED");
-	buf_addspan(im->s.out, buf_span(&enabled));
+	buf_adds(im->s.out, condstore ? " CONDSTORE" : "");
+	buf_adds(im->s.out, qresync ? " QRESYNC" : "");
 	buf_adds(im->s.out, "\r\n");
-	buf_release(&enabled);
 	return imap_ok(im, NULL, "ENABLE completed");
 }
 

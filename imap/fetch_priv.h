@@ -6,6 +6,7 @@
 #define IMAP_FETCH_PRIV_H
 
 #include "imap/imap_priv.h"
+#include "imap/qresync.h"
 #include "imap/targets.h"
 
 #define FLAGS_TEXT_MAX 128
@@ -20,6 +21,8 @@ struct fetch {
 	bool no_memory;			/* something is NIL for lack of it */
 	bool has_item;			/* the line that is open has one */
 	struct fetch_batch *batch;	/* fetch_body.c's own */
+	struct vanished vanished;	/* told before anything else */
+	bool is_started;		/* all that comes before is done */
 	/* Within a step: names, and the flags put last as text. */
 	struct imap_keywords keywords;
 	bool is_cached, cached_recent;

@@ -237,7 +237,8 @@ finish(struct imap *im)
 	c->is_answered = true;
 	/* Flags without the \Seen just told would take it back. */
 	if (c->verb && c->status != STATUS_BAD && im->seen_out == 0) {
-		if (!imap_sync(im, c->verb->flags & V_NOEXPUNGE))
+		if (!imap_sync(im, c->holds_expunges ||
+		    (c->verb->flags & V_NOEXPUNGE)))
 			return STEP_YIELD;
 		imap_tell_highestmodseq(im);
 	}

@@ -119,6 +119,7 @@ struct imap_cmd {
 	bool is_held;			/* waits for seen_out, then runs */
 	bool told_modseq;		/* a FETCH answer had MODSEQ */
 	bool told_expunge;
+	bool holds_expunges;		/* as V_NOEXPUNGE, by its arguments */
 	union imap_args args;		/* spans live as long as the command */
 	struct arena arena;
 	void *state;			/* the family's own */
@@ -141,6 +142,7 @@ struct imap {
 	unsigned seen_out;		/* cmd_fetch.c: writes under way */
 	bool is_utf8;			/* UTF8=ACCEPT; nothing sets it yet */
 	bool is_condstore;		/* RFC 7162: imap_enable_condstore */
+	bool is_qresync;		/* VANISHED takes EXPUNGE's place */
 	unsigned bad_count;
 	const char *bye;		/* say this and close, when possible */
 	int64_t noauth_end_ms;		/* log-in must be made by then */

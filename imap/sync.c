@@ -105,7 +105,6 @@ tell(struct imap *im, const struct news *news)
 		break;
 	case NEWS_EXPUNGE:
 		tell_number(im, news->seq, " EXPUNGE\r\n");
-		im->cmd.told_expunge = true;
 		break;
 	case NEWS_KEYWORDS:
 		imap_put_flags_lines(im);
@@ -122,19 +121,39 @@ tell(struct imap *im, const struct news *news)
 	}
 }
 
+/* RFC 7162 3.2.10: one line for all that are told together. */
+static void
+tell_vanished(struct imap *im, struct uidset *vanished)
+{
+	if (vanished->n == 0)
+		return;
+	buf_adds(im->s.out, "* VANISHED ");
+	uidset_put(im->s.out, vanished);
+	buf_adds(im->s.out, "\r\n");
+	uidset_release(vanished);
+}
+
 bool
 imap_sync(struct imap *im, bool hold_expunges)
 {
-	struct news news;
+	struct uidset vanished = { 0 };
+	struct news news = { .kind = NEWS_EXPUNGE };
 
 	if (im->state != ST_SELECTED || view_is_gone(&im->view))
 		return true;
-	while (imap_has_time(im)) {
-		if (view_sync(&im->view, hold_expunges, &news) == NEWS_END)
-			return true;
+	while (news.kind != NEWS_END && imap_has_time(im)) {
+		(void)view_sync(&im->view, hold_expunges, &news);
+		if (news.kind == NEWS_EXPUNGE)
+			im->cmd.told_expunge = true;
+		if (news.kind == NEWS_EXPUNGE && im->is_qresync) {
+			uidset_add(&vanished, news.uid, news.uid);
+			continue;
+		}
+		tell_vanished(im, &vanished);
 		tell(im, &news);
 	}
-	return false;
+	tell_vanished(im, &vanished);
+	return news.kind == NEWS_END;
 }
 
 /* ---- HIGHESTMODSEQ ---- */

@@ -17,7 +17,8 @@
 
 enum rjob_kind {
 	RJOB_LOOKUP, RJOB_LIST, RJOB_MESSAGES, RJOB_SEARCH, RJOB_LOAD,
-	RJOB_CREDS, RJOB_DIRECTORY, RJOB_RESOLVE, RJOB_BACKUP, RJOB_KINDS
+	RJOB_CREDS, RJOB_DIRECTORY, RJOB_RESOLVE, RJOB_VANISHED,
+	RJOB_BACKUP, RJOB_KINDS
 };
 
 /* One mailbox by name: ERR_NOMBOX, ERR_DENIED when rights are missing. */
@@ -107,6 +108,24 @@ struct rjob_search {
 };
 struct rjob_search *rjob_search_new(struct env *env, struct session *s,
     const struct search_key *key, size_t row_count);
+
+/*
+ * What has vanished from a mailbox since a modseq (RFC 7162 section 3.2.6).
+ * The set may have UIDs that were gone before, and those that a view still
+ * shows; it has none that is there. One slice.
+ */
+#define VANISHED_RANGES_MAX 32768u	/* 256 KiB */
+
+struct rjob_vanished {
+	struct rjob j;
+	uint64_t mailbox;
+	uint64_t since;
+	/* results */
+	bool complete;		/* false: not remembered, or too much */
+	struct uidset uids;	/* if complete */
+};
+struct rjob_vanished *rjob_vanished_new(struct env *env, struct session *s,
+    uint64_t mailbox, uint64_t since);
 
 /*
  * A consistent, checked copy of the whole store: made in the data folder

@@ -45,6 +45,7 @@ int slice_load(struct reader *r, struct rjob *j);
 int slice_creds(struct reader *r, struct rjob *j);
 int slice_directory(struct reader *r, struct rjob *j);
 int slice_resolve(struct reader *r, struct rjob *j);
+int slice_vanished(struct reader *r, struct rjob *j);
 int slice_backup(struct reader *r, struct rjob *j);
 
 /* The digest of a body: as stored, or made again where it is outdated. */

@@ -452,6 +452,21 @@ view_find_uid(const struct view *v, uint32_t uid)
 }
 
 uint32_t
+view_next_uid(const struct view *v, uint32_t uid)
+{
+	const struct view_state *st = view_look(v);
+	const struct array_data *d = &v->array->d;
+	size_t row = array_seek(v->array, uid);
+	size_t ghost = st->ghost_head + ghosts_below_uid(st, uid);
+	uint32_t next = row < d->n ? d->rows[row].uid : 0;
+
+	if (ghost < st->ghost_end &&
+	    (next == 0 || st->ghosts[ghost].uid < next))
+		next = st->ghosts[ghost].uid;
+	return next;
+}
+
+uint32_t
 view_first_unseen(const struct view *v)
 {
 	const struct view_state *st = view_look(v);

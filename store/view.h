@@ -71,6 +71,12 @@ uint32_t view_find_uid(const struct view *v, uint32_t uid);
 /* The lowest sequence number whose uid is >= uid; view_count + 1 if none. */
 uint32_t view_seek_uid(const struct view *v, uint32_t uid);
 
+/*
+ * The lowest UID >= uid of a message that is there, told of or not, or that
+ * the view shows as a ghost; 0: none. For what asks about UIDs that are gone.
+ */
+uint32_t view_next_uid(const struct view *v, uint32_t uid);
+
 /* Keyword names: bit KEYWORD_FIRST + i; NULL past the end. */
 const char *view_keyword(const struct view *v, unsigned i);
 unsigned view_keyword_count(const struct view *v);

@@ -204,6 +204,21 @@ world_step(struct world *w)
 
 /* ---- what a client sees ---- */
 
+/* The lowest UID >= uid of the living and of what the client knows. */
+static uint32_t
+next_uid(const struct world *w, const struct client *c, uint32_t uid)
+{
+	uint32_t next = 0;
+
+	for (size_t i = 0; i < w->n; i++)
+		if (w->live[i].uid >= uid && (!next || w->live[i].uid < next))
+			next = w->live[i].uid;
+	for (size_t i = 0; i < c->n; i++)
+		if (c->list[i].uid >= uid && (!next || c->list[i].uid < next))
+			next = c->list[i].uid;
+	return next;
+}
+
 static void
 check_shown(struct world *w, struct client *c)
 {
@@ -230,7 +245,11 @@ check_shown(struct world *w, struct client *c)
 		recents += k->recent;
 		if (!(row.flags & FLAG_SEEN) && !unseen)
 			unseen = seq;
+		CHECK_EQ(view_next_uid(&c->v, k->uid), k->uid);
+		CHECK_EQ(view_next_uid(&c->v, k->uid + 1),
+		    next_uid(w, c, k->uid + 1));
 	}
+	CHECK_EQ(view_next_uid(&c->v, 1), next_uid(w, c, 1));
 	CHECK_EQ(view_find_uid(&c->v, c->told_uid + 1), 0);
 	CHECK_EQ(view_seek_uid(&c->v, c->told_uid + 1), c->n + 1);
 	CHECK_EQ(view_recent_count(&c->v), recents);
