@@ -146,9 +146,44 @@ hash_for_account(struct admin *a, struct op *op, enum cred_kind kind,
 	return step;
 }
 
-/* ---- user ---- */
-
 enum { STAGE_FETCH, STAGE_HASH, STAGE_WRITE };
+
+
+/* The request was kept while the hash was made; now it is the session's. */
+static enum admin_step
+submit_kept(struct admin *a, struct wreq *w)
+{
+	a->kept = NULL;
+	op_adopt(&w->op, &a->s);
+	a->stage = STAGE_WRITE;
+	return admin_write(a, w);
+}
+
+/*
+ * The stages before the write, which all changes of a password share: w was
+ * kept and cred is a part of it. True, with *step set, while there is one
+ * left; takes op then.
+ */
+static bool
+run_stage(struct admin *a, struct op *op, enum cred_kind kind,
+    const char *name, struct cred *cred, struct wreq *w,
+    enum admin_step *step)
+{
+	switch (a->stage) {
+	case STAGE_FETCH:
+		a->stage = STAGE_HASH;
+		*step = hash_for_account(a, op, kind, name);
+		return true;
+	case STAGE_HASH:
+		*step = take_hash(a, op, cred) < 0 ? ADMIN_DONE :
+		    submit_kept(a, w);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* ---- user ---- */
 
 enum admin_step
 admin_user_add(struct admin *a)
@@ -170,28 +205,15 @@ admin_user_add(struct admin *a)
 	    r->iterations);
 }
 
-/* The request was kept while the hash was made; now it is the session's. */
-static enum admin_step
-submit_kept(struct admin *a, struct wreq *w)
-{
-	a->kept = NULL;
-	op_adopt(&w->op, &a->s);
-	a->stage = STAGE_WRITE;
-	return admin_write(a, w);
-}
-
 enum admin_step
 admin_user_add_done(struct admin *a, struct op *op)
 {
-	struct wreq_account *r = CONTAINER_OF(a->stage == STAGE_HASH ?
-	    a->kept : op, struct wreq_account, w.op);
+	struct wreq_account *r = CONTAINER_OF(a->stage == STAGE_WRITE ?
+	    op : a->kept, struct wreq_account, w.op);
 	enum admin_step step;
 
-	if (a->stage == STAGE_HASH) {
-		if (take_hash(a, op, &r->cred) < 0)
-			return ADMIN_DONE;
-		return submit_kept(a, &r->w);
-	}
+	if (run_stage(a, op, CRED_PASSWORD, r->name, &r->cred, &r->w, &step))
+		return step;
 	if (op->err < 0) {
 		step = admin_fail_err(a, op->err, r->name);
 	} else {
@@ -226,15 +248,8 @@ admin_user_passwd_done(struct admin *a, struct op *op)
 	    op : a->kept, struct wreq_account, w.op);
 	enum admin_step step;
 
-	if (a->stage == STAGE_FETCH) {
-		a->stage = STAGE_HASH;
-		return hash_for_account(a, op, CRED_PASSWORD, r->name);
-	}
-	if (a->stage == STAGE_HASH) {
-		if (take_hash(a, op, &r->cred) < 0)
-			return ADMIN_DONE;
-		return submit_kept(a, &r->w);
-	}
+	if (run_stage(a, op, CRED_PASSWORD, r->name, &r->cred, &r->w, &step))
+		return step;
 	if (op->err < 0) {
 		step = admin_fail_err(a, op->err, r->name);
 	} else {
@@ -389,15 +404,8 @@ admin_device_add_done(struct admin *a, struct op *op)
 	    op : a->kept, struct wreq_device, w.op);
 	enum admin_step step;
 
-	if (a->stage == STAGE_FETCH) {
-		a->stage = STAGE_HASH;
-		return hash_for_account(a, op, CRED_DEVICE, r->account);
-	}
-	if (a->stage == STAGE_HASH) {
-		if (take_hash(a, op, &r->cred) < 0)
-			return ADMIN_DONE;
-		return submit_kept(a, &r->w);
-	}
+	if (run_stage(a, op, CRED_DEVICE, r->account, &r->cred, &r->w, &step))
+		return step;
 	if (op->err < 0) {
 		step = admin_fail_err(a, op->err, op->err == ERR_EXISTS ?
 		    r->label : r->account);

@@ -54,7 +54,26 @@ show_progress(struct answer *a, json_t *p)
 	a->has_bar = true;
 }
 
-/* One value as text; owned. Lists are joined, objects stay JSON. */
+static char *value_text(json_t *v);
+
+/* "name mail.example.org, days_left 80"; owned. */
+static char *
+object_text(json_t *o)
+{
+	struct buf b = BUF_INIT;
+	const char *key;
+	json_t *v;
+
+	json_object_foreach(o, key, v) {
+		char *text = value_text(v);
+
+		buf_printf(&b, "%s%s %s", b.len ? ", " : "", key, text);
+		free(text);
+	}
+	return buf_take(&b);
+}
+
+/* One value as text; owned. Lists are joined. Depth is the server's: two. */
 static char *
 value_text(json_t *v)
 {
@@ -62,6 +81,8 @@ value_text(json_t *v)
 	size_t i;
 	json_t *item;
 
+	if (json_is_object(v))
+		return object_text(v);
 	if (json_is_string(v))
 		return xstrdup(json_string_value(v));
 	if (json_is_boolean(v))
@@ -71,7 +92,7 @@ value_text(json_t *v)
 	json_array_foreach(v, i, item) {
 		char *text = value_text(item);
 
-		buf_adds(&b, i ? ", " : "");
+		buf_adds(&b, i ? "; " : "");
 		buf_adds(&b, text);
 		free(text);
 	}
