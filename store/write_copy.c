@@ -169,6 +169,13 @@ message_copy_release(struct message_copy *c)
 	uidset_release(&c->target);
 }
 
+/* A move frees in the end what it takes. */
+bool
+copy_grows(const struct wreq *w)
+{
+	return !((const struct wreq_copy *)w)->move;
+}
+
 int
 apply_copy(struct wtxn *t, struct wreq *w)
 {
@@ -180,9 +187,6 @@ apply_copy(struct wtxn *t, struct wreq *w)
 
 	uidset_clear(&r->source_r);
 	uidset_clear(&r->target_r);
-	/* A move frees in the end what it takes. */
-	if (!r->move && (err = wtxn_may_grow(t)) < 0)
-		return err;
 	if ((err = mailbox_access(t->db, w->actor, r->mailbox, r->move ?
 	    RIGHT_READ | RIGHT_EXPUNGE | RIGHT_DELETE_MSG : RIGHT_READ,
 	    &from)) < 0 ||

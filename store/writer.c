@@ -39,26 +39,34 @@
 /* So many I/O errors in a row stop what would add mail. */
 #define IO_ERRORS_MAX 2
 
+static bool
+always_grows(const struct wreq *r)
+{
+	(void)r;
+	return true;
+}
+
 static const struct wreq_ops kinds[WREQ_KINDS] = {
-	[WREQ_STAGE] = { "stage", apply_stage, true, stage_bytes, NULL },
-	[WREQ_UNSTAGE] = { "unstage", apply_unstage, false, NULL, NULL },
-	[WREQ_DELIVER] = { "deliver", apply_deliver, true, deliver_bytes,
-	    deliver_ended },
-	[WREQ_APPEND] = { "append", apply_append, true, append_bytes,
-	    append_ended },
-	[WREQ_FLAGS] = { "flags", apply_flags, false, NULL, NULL },
-	[WREQ_EXPUNGE] = { "expunge", apply_expunge, false, NULL, NULL },
-	[WREQ_COPY] = { "copy", apply_copy, false, NULL, NULL },
-	[WREQ_MAILBOX] = { "mailbox", apply_mailbox, false, NULL, NULL },
-	[WREQ_RECENT] = { "recent", apply_recent, false, NULL, NULL },
-	[WREQ_NOTE_LOGIN] = { "note-login", apply_note_login, false, NULL,
+	[WREQ_STAGE] = { "stage", apply_stage, always_grows, stage_bytes,
 	    NULL },
-	[WREQ_DOMAIN] = { "domain", apply_domain, false, NULL, NULL },
-	[WREQ_ACCOUNT] = { "account", apply_account, false, NULL, NULL },
-	[WREQ_DEVICE] = { "device", apply_device, false, NULL, NULL },
-	[WREQ_ALIAS] = { "alias", apply_alias, false, NULL, NULL },
-	[WREQ_CERT] = { "cert", apply_cert, false, NULL, NULL },
-	[WREQ_PURGE] = { "purge", apply_purge, false, NULL, NULL }
+	[WREQ_UNSTAGE] = { "unstage", apply_unstage, NULL, NULL, NULL },
+	[WREQ_DELIVER] = { "deliver", apply_deliver, always_grows,
+	    deliver_bytes, deliver_ended },
+	[WREQ_APPEND] = { "append", apply_append, always_grows, append_bytes,
+	    append_ended },
+	[WREQ_FLAGS] = { "flags", apply_flags, NULL, NULL, NULL },
+	[WREQ_EXPUNGE] = { "expunge", apply_expunge, NULL, NULL, NULL },
+	[WREQ_COPY] = { "copy", apply_copy, copy_grows, NULL, NULL },
+	[WREQ_MAILBOX] = { "mailbox", apply_mailbox, NULL, NULL, NULL },
+	[WREQ_RECENT] = { "recent", apply_recent, NULL, NULL, NULL },
+	[WREQ_NOTE_LOGIN] = { "note-login", apply_note_login, NULL, NULL,
+	    NULL },
+	[WREQ_DOMAIN] = { "domain", apply_domain, NULL, NULL, NULL },
+	[WREQ_ACCOUNT] = { "account", apply_account, NULL, NULL, NULL },
+	[WREQ_DEVICE] = { "device", apply_device, NULL, NULL, NULL },
+	[WREQ_ALIAS] = { "alias", apply_alias, NULL, NULL, NULL },
+	[WREQ_CERT] = { "cert", apply_cert, NULL, NULL, NULL },
+	[WREQ_PURGE] = { "purge", apply_purge, NULL, NULL, NULL }
 };
 
 /* ---- listeners ---- */
@@ -289,8 +297,9 @@ wtxn_commit(struct wtxn *t)
 
 /* ---- applying ---- */
 
-int
-wtxn_may_grow(const struct wtxn *t)
+/* Whether mail may be added now: 0, ERR_FULL or ERR_STORE. */
+static int
+may_grow(const struct wtxn *t)
 {
 	if (store_is_full(t->store))
 		return ERR_FULL;
@@ -313,7 +322,8 @@ writer_apply(struct wtxn *t, struct wreq *r, bool alone)
 	int err;
 
 	t->modseq = 0;
-	if (ops->grows && (r->op.err = wtxn_may_grow(t)) < 0)
+	/* Before anything is tried: SQLite has no part in this refusal. */
+	if (ops->grows && ops->grows(r) && (r->op.err = may_grow(t)) < 0)
 		return 0;
 	if (!alone && (err = db_run(t->db, "SAVEPOINT req")) < 0)
 		return err;
@@ -356,7 +366,8 @@ wal_grew(void *writer, sqlite3 *h, const char *name, int pages)
 /*
  * Copies the log into the database. Past RESTART_PAGES, and always on a full
  * disk, the readers are kept out between two slices, so that the log can
- * start over in the room that it has. Its file is never cut to nothing: on a
+ * start over in the room that it has: just for what is left to copy then, or
+ * they would wait for all of it to be on disk. Its file is never cut to nothing: on a
  * full disk that room is all there is to work in.
  */
 static void
@@ -367,13 +378,14 @@ writer_checkpoint(struct writer *w)
 	    store_is_full(w->store);
 	int log = 0, done = 0, rc;
 
-	if (insist)
+	rc = sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_PASSIVE,
+	    &log, &done);
+	if (rc == SQLITE_OK && insist) {
 		gate_close(w->store);
-	rc = sqlite3_wal_checkpoint_v2(db->h, NULL, insist ?
-	    SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, &log,
-	    &done);
-	if (insist)
+		rc = sqlite3_wal_checkpoint_v2(db->h, NULL,
+		    SQLITE_CHECKPOINT_RESTART, &log, &done);
 		gate_open(w->store);
+	}
 	STAT_ADD(db->env->stats, checkpoints, 1);
 	if ((rc & 0xff) == SQLITE_FULL)
 		(void)reserve_give(w->store);	/* the next one may work */
@@ -545,11 +557,12 @@ writer_purge(struct store *store, struct wreq *r)
 	struct wreq_purge *p = (struct wreq_purge *)r;
 	struct writer *w = store->writer;
 	bool closing;
+	int err;
 
 	r->next = NULL;
-	p->more = false;
-	if (writer_transact(store, r) == ERR_FULL && reserve_give(store))
-		p->more = true;
+	if ((err = writer_transact(store, r)) < 0)
+		/* The next tick asks again, unless there is room now. */
+		p->more = err == ERR_FULL && reserve_give(store);
 	writer_maybe_checkpoint(w);
 	pthread_mutex_lock(&w->lock);
 	closing = w->closing;

@@ -35,9 +35,6 @@ uint32_t wtxn_uidvalidity(struct wtxn *t);
 /* The request's modseq: the same until the request ends. */
 uint64_t wtxn_modseq(struct wtxn *t);
 
-/* Whether mail may be added now: 0, ERR_FULL or ERR_STORE. */
-int wtxn_may_grow(const struct wtxn *t);
-
 /*
  * One kind of request. apply works on database and request alone, may be
  * called again after a rollback, and so leaves what the request holds in
@@ -46,8 +43,11 @@ int wtxn_may_grow(const struct wtxn *t);
 struct wreq_ops {
 	const char *name;
 	int (*apply)(struct wtxn *t, struct wreq *r);
-	/* Refused while the disk is full: it would need room to stay. */
-	bool grows;
+	/*
+	 * Whether it needs room to stay, and so is refused while the disk is
+	 * full; NULL: never.
+	 */
+	bool (*grows)(const struct wreq *r);
 	/* Bytes it will write, for the batch's cap; NULL: little. */
 	size_t (*bytes)(const struct wreq *r);
 	/* It has come to its end, 0 or ERR_*; NULL: nothing to do. */
@@ -71,6 +71,7 @@ int apply_alias(struct wtxn *t, struct wreq *r);
 int apply_cert(struct wtxn *t, struct wreq *r);
 int apply_purge(struct wtxn *t, struct wreq *r);
 
+bool copy_grows(const struct wreq *r);
 size_t stage_bytes(const struct wreq *r);
 size_t deliver_bytes(const struct wreq *r);
 size_t append_bytes(const struct wreq *r);

@@ -157,6 +157,66 @@ TEST(test_trouble_one_io_error_fails_one_batch_only)
 	bed_free(b);
 }
 
+static struct wreq_copy *
+copy(struct bed *b)
+{
+	struct wreq_copy *r = wreq_copy_new(&b->f->env, NULL);
+
+	r->mailbox = b->inbox;
+	r->target = fixture_mailbox(b->f, "ann@example.org", "Trash");
+	r->uids = UIDS(1, 2);
+	return r;
+}
+
+/* SQLite has met no end yet: there is nothing that the reserve could mend. */
+TEST(test_trouble_a_refused_copy_costs_neither_reserve_nor_batch)
+{
+	struct bed *b = bed_new(1 << 20);
+	uint64_t commits;
+
+	atomic_store(&b->f->store->is_full, true);
+	CHECK_EQ(fixture_run(b->f, &copy(b)->w), ERR_FULL);
+	CHECK(has_reserve(b));
+	commits = STAT_GET(&b->f->stats, commits);
+	store_submit(b->f->store, &copy(b)->w);
+	CHECK_EQ(fixture_run(b->f, &flags(b)->w), 0);
+	CHECK(has_reserve(b));
+	CHECK_EQ(STAT_GET(&b->f->stats, commits), commits + 1);
+	bed_free(b);
+}
+
+/* It comes again with the next tick, not at once and for ever. */
+static void
+check_purge_rests(int fail_rc)
+{
+	struct bed *b = bed_new(0);
+	struct wreq_expunge *r = wreq_expunge_new(&b->f->env, NULL);
+	int pumps = 0;
+
+	fixture_fill(b->f, b->inbox, 1200);
+	r->mailbox = b->inbox;
+	r->all = true;
+	CHECK_EQ(fixture_run(b->f, &r->w), 0);
+	fake_clock_advance(&b->f->clock, 31 * INT64_C(86400000));
+	b->shim.fail_rc = fail_rc;
+	store_tick(b->f->store);
+	while (pumps < 10 && store_pump(b->f->store))
+		pumps++;
+	CHECK(b->shim.failed > 0);
+	CHECK(pumps < 10);
+	b->shim.fail_rc = 0;
+	store_tick(b->f->store);
+	fixture_settle(b->f);
+	CHECK_EQ(fixture_get(b->f, "SELECT count(*) FROM expunged"), 0);
+	bed_free(b);
+}
+
+TEST(test_trouble_purge_that_fails_waits_for_the_next_tick)
+{
+	check_purge_rests(SQLITE_IOERR_WRITE);
+	check_purge_rests(SQLITE_FULL);
+}
+
 int
 main(void)
 {
@@ -167,7 +227,12 @@ main(void)
 		    test_trouble_the_reserve_lets_a_flag_change_through),
 		cmocka_unit_test(
 		    test_trouble_two_io_errors_stop_mail_until_a_write_succeeds),
-		cmocka_unit_test(test_trouble_one_io_error_fails_one_batch_only)
+		cmocka_unit_test(
+		    test_trouble_one_io_error_fails_one_batch_only),
+		cmocka_unit_test(
+		    test_trouble_a_refused_copy_costs_neither_reserve_nor_batch),
+		cmocka_unit_test(
+		    test_trouble_purge_that_fails_waits_for_the_next_tick)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
