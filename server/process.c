@@ -79,6 +79,7 @@ process_close(struct process *p)
 {
 	hub_free(p->env.hub);
 	store_close(p->store);
+	p->env.store = NULL;
 	while (post_drain(p->env.home))
 		continue;
 	throttle_free(p->env.throttle);

@@ -19,16 +19,6 @@ struct spool_chunk {
 /* ---- requests ---- */
 
 static void
-stage_free(struct op *op)
-{
-	struct wreq_stage *r = (struct wreq_stage *)op;
-
-	budget_give(r->env->budget, r->len);
-	free(r->bytes);
-	free(r);
-}
-
-static void
 unstage_free(struct op *op)
 {
 	free(op);
@@ -43,6 +33,30 @@ wreq_unstage_new(uint64_t content)
 	r->w.kind = WREQ_UNSTAGE;
 	r->content = content;
 	return r;
+}
+
+/* Nobody wants it any more. After the store has closed the start sweeps. */
+static void
+give_back(struct env *env, uint64_t content)
+{
+	if (content && env->store)
+		store_submit(env->store, &wreq_unstage_new(content)->w);
+}
+
+/*
+ * A first chunk whose spool has gone before it came home has nobody else who
+ * knows of its content.
+ */
+static void
+stage_free(struct op *op)
+{
+	struct wreq_stage *r = (struct wreq_stage *)op;
+
+	if (!r->content && !r->claimed && op->err == 0)
+		give_back(r->env, r->content_r);
+	budget_give(r->env->budget, r->len);
+	free(r->bytes);
+	free(r);
 }
 
 int
@@ -168,8 +182,7 @@ spool_free(struct spool *s)
 {
 	if (!s)
 		return;
-	if (s->content)
-		store_submit(s->env->store, &wreq_unstage_new(s->content)->w);
+	give_back(s->env, s->content);
 	drop_bytes(s);
 	mime_free(s->mime);
 	buf_release(&s->digest_bytes);
@@ -252,6 +265,7 @@ spool_staged(struct spool *s, struct op *op)
 
 	assert(op->tag == SPOOL_OP_TAG && s->out > 0);
 	s->out--;
+	r->claimed = true;
 	if (err == 0)
 		s->content = r->content_r;
 	else

@@ -43,6 +43,7 @@ struct wreq_stage {
 	unsigned n;
 	char *bytes;
 	size_t len;
+	bool claimed;			/* its spool has taken content_r */
 	/* result */
 	uint64_t content_r;
 };

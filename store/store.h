@@ -58,7 +58,8 @@ int store_open(struct store **store_r, const struct store_settings *settings,
 
 /*
  * Finishes what is queued, checkpoints, closes. Requests still out come home
- * to their queues first (drain those afterwards). NULL is legal.
+ * to their queues first (drain those afterwards, with env.store NULL). NULL is
+ * legal.
  */
 void store_close(struct store *store);
 

@@ -97,6 +97,7 @@ world_close(struct world *w, struct buf *why)
 	breaches = store_check(w->store, why);
 	hub_free(w->env.hub);
 	store_close(w->store);
+	w->env.store = NULL;
 	post_drain(&w->home);
 	throttle_free(w->env.throttle);
 	passcache_free(w->env.passcache);

@@ -485,6 +485,7 @@ main(int argc, char **argv)
 	view_close(&b.view);
 	hub_free(b.env.hub);
 	store_close(b.store);
+	b.env.store = NULL;
 	(void)post_drain(&b.home);
 	return 0;
 }

@@ -98,7 +98,7 @@ fixture_close(struct fixture *f)
 	buf_release(&why);
 	store_unlisten(f->listener);
 	store_close(f->store);
-	f->store = NULL;
+	f->store = f->env.store = NULL;
 	post_drain(&f->home);
 }
 
@@ -110,7 +110,7 @@ fixture_drop(struct fixture *f)
 	fixture_settle(f);
 	store_unlisten(f->listener);
 	store_close(f->store);
-	f->store = NULL;
+	f->store = f->env.store = NULL;
 	post_drain(&f->home);
 	free(f->errors);
 	f->errors = NULL;

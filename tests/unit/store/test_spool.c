@@ -262,7 +262,7 @@ TEST(test_spool_staged_by_a_former_run_is_swept)
 	fixture_free(f);
 }
 
-TEST(test_spool_stage_that_nobody_claims_is_swept_in_the_end)
+TEST(test_spool_stage_that_nobody_claims_is_swept)
 {
 	struct fixture *f = fixture_new();
 	struct spool *s = spool_new(&f->env, 50 << 20);
@@ -275,6 +275,30 @@ TEST(test_spool_stage_that_nobody_claims_is_swept_in_the_end)
 	session_disown_ops(&k.session);
 	spool_free(s);
 	fixture_settle(f);
+	CHECK_EQ(fixture_get(f, "SELECT count(*) FROM chunk"), 1);
+	/* Not at its time, as of a process that was killed: now. */
+	tick(f);
+	CHECK_EQ(fixture_get(f, "SELECT count(*) FROM chunk"), 0);
+	free(p);
+	fixture_free(f);
+}
+
+/* As if the process had lost all memory of it. */
+TEST(test_spool_stage_that_is_forgotten_is_swept_in_the_end)
+{
+	struct fixture *f = fixture_new();
+	struct spool *s = spool_new(&f->env, 50 << 20);
+	char *p = pattern(2 * SPOOL_CHUNK);
+	struct keeper k;
+
+	keeper_init(&k, f);
+	feed(f, NULL, s, p, 2 * SPOOL_CHUNK, 2 * SPOOL_CHUNK);
+	CHECK(spool_submit_stage(s, &k.session));
+	fixture_settle(f);
+	CHECK_EQ(spool_staged(s, k.ops[0]), 0);
+	spool_settle(s);
+	spool_free(s);
+	tick(f);
 	CHECK_EQ(fixture_get(f, "SELECT count(*) FROM chunk"), 1);
 	fake_clock_advance(&f->clock, 3 * INT64_C(86400000));
 	tick(f);
@@ -315,7 +339,9 @@ main(void)
 		cmocka_unit_test(test_spool_of_a_refused_delivery_is_swept),
 		cmocka_unit_test(test_spool_staged_by_a_former_run_is_swept),
 		cmocka_unit_test(
-		    test_spool_stage_that_nobody_claims_is_swept_in_the_end),
+		    test_spool_stage_that_nobody_claims_is_swept),
+		cmocka_unit_test(
+		    test_spool_stage_that_is_forgotten_is_swept_in_the_end),
 		cmocka_unit_test(
 		    test_spool_digest_is_stored_with_the_content)
 	};

@@ -603,7 +603,7 @@ TEST(store_closes_over_what_is_out)
 		hub_free(w->hub);
 		f->env.hub = NULL;
 		store_close(f->store);
-		f->store = NULL;
+		f->store = f->env.store = NULL;
 		while (post_drain(&f->home))
 			continue;
 		f->env.clock = &f->clock.clock;
