@@ -23,6 +23,9 @@
 int
 db_err(int rc)
 {
+	/* The index of the log, which is a file too, cannot grow. */
+	if (rc == SQLITE_IOERR_SHMSIZE)
+		return ERR_FULL;
 	switch (rc & 0xff) {
 	case SQLITE_OK:
 	case SQLITE_ROW:

@@ -145,11 +145,17 @@ reserve_start(struct store *store)
 }
 
 bool
+reserve_spend(struct store *store)
+{
+	return store->dir_fd >= 0 &&
+	    unlinkat(store->dir_fd, RESERVE_NAME, 0) == 0;
+}
+
+bool
 reserve_give(struct store *store)
 {
 	set_full(store, true);
-	return store->dir_fd >= 0 &&
-	    unlinkat(store->dir_fd, RESERVE_NAME, 0) == 0;
+	return reserve_spend(store);
 }
 
 bool

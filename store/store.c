@@ -105,14 +105,36 @@ open_db(struct store *store, struct buf *why)
 	if ((err = db_open(&store->db, &o, store->env, why)) < 0 ||
 	    (err = schema_migrate(&store->db, store->env, why)) < 0)
 		return err;
+	/*
+	 * What a former run has left in the log: nobody reads yet, so that it
+	 * starts over and needs no room on a disk that has none.
+	 */
+	(void)sqlite3_wal_checkpoint_v2(store->db.h, NULL,
+	    SQLITE_CHECKPOINT_RESTART, NULL, NULL);
 	if ((err = load_secret(store, "secret_scram", store->secret,
 	    sizeof store->secret)) < 0 ||
 	    (err = load_secret(store, "secret_thread",
 	    store->thread_key.bytes, sizeof store->thread_key.bytes)) < 0 ||
-	    (err = content_unstage_all(&store->db)) < 0)
+	    /* If there is no room for it, purge does it in time. */
+	    ((err = content_unstage_all(&store->db)) < 0 && err != ERR_FULL))
 		buf_printf(why, "the database cannot be used: %s",
 		    err_text(err));
+	else
+		err = 0;
 	return err;
+}
+
+/* A full disk is no reason not to start: that is what the reserve is for. */
+static int
+open_db_somehow(struct store *store, struct buf *why)
+{
+	int err = open_db(store, why);
+
+	if (err != ERR_FULL || !reserve_spend(store))
+		return err;
+	db_close(&store->db);
+	buf_clear(why);
+	return open_db(store, why);
 }
 
 static void
@@ -177,7 +199,7 @@ store_open(struct store **store_r, const struct store_settings *settings,
 	copy_settings(store, settings);
 	init_gate(store);
 	if ((!settings->in_memory && (err = lock_dir(store, why)) < 0) ||
-	    (err = open_db(store, why)) < 0) {
+	    (err = open_db_somehow(store, why)) < 0) {
 		release(store);
 		return err;
 	}
@@ -202,7 +224,9 @@ store_close(struct store *store)
 	/* Readers go first: the last connection to close is the writer's. */
 	readers_stop(store);
 	creds_free(store->creds);
+	/* On a full disk the log's file is the room of the next start. */
 	(void)sqlite3_wal_checkpoint_v2(store->db.h, NULL,
+	    store_is_full(store) ? SQLITE_CHECKPOINT_RESTART :
 	    SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	release(store);
 }

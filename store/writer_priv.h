@@ -132,6 +132,11 @@ bool purge_vacuum(struct store *store);
 void reserve_start(struct store *store);
 /* Between transactions: is there still room, is there room again? */
 void reserve_tick(struct store *store);
+/*
+ * When there is no room to open the database: gives up the reserve. Whether
+ * there was one.
+ */
+bool reserve_spend(struct store *store);
 /* At SQLITE_FULL. Whether something was freed, so that a retry may work. */
 bool reserve_give(struct store *store);
 /* Full, and what purge has freed so far is not enough: it must hurry. */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "server/base/xalloc.h"
+#include "store/message_priv.h"
 #include "tests/unit/store/fixture.h"
 
 #define MESSAGES 10000
@@ -173,10 +174,11 @@ check_full_disk(struct fixture *f)
 	CHECK_EQ(deliver_one(f), 0);
 }
 
-TEST(test_full_disk_expunges_and_takes_mail_again_without_a_restart)
+/* A store on a file system of its own; skips the test where there is none. */
+static struct fixture *
+small_disk(void)
 {
 	struct fixture *f = fixture_bare(true);
-	char filler[128];
 
 	if (!mount_small(f->dir)) {
 		fixture_free(f);
@@ -188,7 +190,14 @@ TEST(test_full_disk_expunges_and_takes_mail_again_without_a_restart)
 	fixture_open(f);
 	CHECK_EQ(fixture_add_domain(f, "example.org"), 0);
 	CHECK_EQ(fixture_add_account(f, "ann@example.org"), 0);
-	check_full_disk(f);
+	return f;
+}
+
+static void
+small_disk_free(struct fixture *f)
+{
+	char filler[128];
+
 	fixture_close(f);
 	free(f->errors);	/* that the disk is full is one */
 	f->errors = NULL;
@@ -198,12 +207,73 @@ TEST(test_full_disk_expunges_and_takes_mail_again_without_a_restart)
 	fixture_free(f);
 }
 
+TEST(test_full_disk_expunges_and_takes_mail_again_without_a_restart)
+{
+	struct fixture *f = small_disk();
+
+	check_full_disk(f);
+	small_disk_free(f);
+}
+
+static void
+came_home(struct op *op)
+{
+	CHECK_EQ(op->err, 0);
+	op_free(op);
+}
+
+/* As a message that is being received when the process is killed. */
+static void
+stage_chunk(struct fixture *f)
+{
+	struct wreq_stage *r = xcalloc(1, sizeof *r);
+
+	wreq_init(&r->w, WREQ_STAGE, &f->env, NULL, came_home);
+	r->w.op.finish = came_home;
+	r->w.op.free = (void (*)(struct op *))free;
+	r->env = &f->env;
+	r->bytes = f->dir;
+	r->len = 3;
+	store_submit(f->store, &r->w);
+	fixture_settle(f);
+}
+
+/* Nothing may be left that a start needs room for. */
+TEST(test_full_disk_starts_and_expunges)
+{
+	struct fixture *f = small_disk();
+	uint64_t inbox = fixture_mailbox(f, "ann@example.org", "INBOX");
+
+	for (int i = 0; i < MESSAGES / BATCH; i++)
+		append_batch(f, inbox);
+	stage_chunk(f);
+	fill(f->dir);
+	tick(f);
+	CHECK(store_is_full(f->store));
+	CHECK_EQ(flag_all(f, inbox), 0);
+	for (int i = 0; i < 3; i++) {
+		fill(f->dir);
+		fixture_close(f);
+		fill(f->dir);
+		fixture_open(f);
+		CHECK(store_is_full(f->store));
+		CHECK_EQ(deliver_one(f), ERR_FULL);
+	}
+	CHECK_EQ(expunge_all(f, inbox), 0);
+	for (int i = 0; i < 3; i++)
+		tick(f);
+	CHECK(!store_is_full(f->store));
+	CHECK_EQ(deliver_one(f), 0);
+	small_disk_free(f);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
-		    test_full_disk_expunges_and_takes_mail_again_without_a_restart)
+		    test_full_disk_expunges_and_takes_mail_again_without_a_restart),
+		cmocka_unit_test(test_full_disk_starts_and_expunges)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
