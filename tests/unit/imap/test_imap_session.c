@@ -5,6 +5,8 @@
 
 #include "imap/imap.h"
 #include "imap/imap_priv.h"
+#include "store/db_priv.h"
+#include "store/store_priv.h"
 #include "tests/driver.h"
 
 #define DAY_MS (86400ll * 1000)
@@ -348,6 +350,34 @@ TEST(test_shutdown_waits_for_a_commit_and_not_for_a_reader)
 	CHECK_EQ(count(&c->out, "BYE"), 0);
 }
 
+/*
+ * RFC 7162 section 3.2.6: asked for more than the store remembers, all that
+ * is not there is told, and the client's sample spares it some of that.
+ */
+TEST(test_vanished_below_the_floor_is_all_that_is_not_there)
+{
+	struct client *c = select_inbox();
+	struct buf select = BUF_INIT;
+
+	deliver(SPAN("Subject: x\r\n\r\ntext\r\n"), 9);
+	say(c, "e ENABLE QRESYNC\r\ns STORE 2,5:6,9 +FLAGS.SILENT (\\Deleted)"
+	    "\r\nx EXPUNGE\r\n");
+	CHECK_EQ(db_exec(&w.store->db, "UPDATE mailbox SET vanished_floor ="
+	    " modseq"), 0);
+	say(c, "f UID FETCH 1:* (UID) (CHANGEDSINCE 1 VANISHED)\r\n");
+	CHECK(strstr(c->out.p, "* VANISHED (EARLIER) 2,5:6,9\r\n"));
+	say(c, "f UID FETCH 3:5,100:200 (UID) (CHANGEDSINCE 1 VANISHED)\r\n");
+	CHECK(strstr(c->out.p, "* VANISHED (EARLIER) 5\r\n"));
+	deliver(SPAN("Subject: not told of yet\r\n\r\n"), 1);
+	say(c, "f UID FETCH 1:* (UID) (CHANGEDSINCE 1 VANISHED)\r\n");
+	CHECK(strstr(c->out.p, "* VANISHED (EARLIER) 2,5:6,9\r\n"));
+	buf_printf(&select, "s SELECT INBOX (QRESYNC (%u 1 1:9 (1:3 1,3:4)))"
+	    "\r\n", (unsigned)view_uidvalidity(&imap_of(c)->view));
+	say(c, select.p);
+	CHECK(strstr(c->out.p, "* VANISHED (EARLIER) 5:6,9\r\n"));
+	buf_release(&select);
+}
+
 #define IN_A_WORLD(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -367,6 +397,8 @@ main(void)
 		    test_append_that_breaks_off_does_not_disturb_the_next),
 		IN_A_WORLD(
 		    test_shutdown_waits_for_a_commit_and_not_for_a_reader),
+		IN_A_WORLD(
+		    test_vanished_below_the_floor_is_all_that_is_not_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
