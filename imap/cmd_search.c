@@ -289,7 +289,8 @@ search_scan(struct imap *im, struct search *s)
 enum imap_step
 imap_run_search(struct imap *im)
 {
-	struct names names = { { names_set, names_keyword }, im };
+	struct names names = { { names_set, names_keyword,
+	    env_wall_s(im->s.env) }, im };
 	struct search *s = arena_alloc(&im->cmd.arena, sizeof *s);
 
 	im->cmd.state = s;

@@ -18,6 +18,7 @@
 static const char *const capabilities[] = {
 	"SASL-IR", "LITERAL+", "ID", "ENABLE", "IDLE", "NAMESPACE", "UIDPLUS",
 	"MOVE", "UNSELECT", "MULTIAPPEND", "ESEARCH", "CONDSTORE", "QRESYNC",
+	"WITHIN", "STATUS=SIZE",
 	"CHILDREN", "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "XLIST",
 };
 

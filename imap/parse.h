@@ -173,7 +173,8 @@ enum imap_status_item {
 	STATUS_UIDVALIDITY = 1 << 3,
 	STATUS_UNSEEN = 1 << 4,
 	STATUS_APPENDLIMIT = 1 << 5,	/* RFC 7889 */
-	STATUS_HIGHESTMODSEQ = 1 << 6	/* RFC 7162 */
+	STATUS_HIGHESTMODSEQ = 1 << 6,	/* RFC 7162 */
+	STATUS_SIZE = 1 << 7		/* RFC 8438 */
 };
 struct imap_status_args {
 	struct span name;
@@ -304,7 +305,7 @@ enum imap_search_return {
  * SEARCH_NONE, and become what imap_search_resolve finds out.
  */
 enum imap_search_ref_kind { SEARCH_REF_SEQ, SEARCH_REF_UID,
-    SEARCH_REF_KEYWORD };
+    SEARCH_REF_KEYWORD, SEARCH_REF_OLDER, SEARCH_REF_YOUNGER };
 struct imap_search_ref {
 	enum imap_search_ref_kind kind;
 	struct search_key *key;
@@ -327,6 +328,7 @@ struct imap_search_names {
 	    bool uid, struct uidset *out);
 	/* The bit of the keyword, or -1: no message can have it. */
 	int (*keyword)(struct imap_search_names *, struct span name);
+	int64_t now_s;		/* what OLDER and YOUNGER count from */
 };
 /* Completes args->key; uidsets move into the arena. */
 void imap_search_resolve(struct imap_search_args *args, struct arena *a,

@@ -140,6 +140,7 @@ static const struct {
 	{ "UNSEEN", STATUS_UNSEEN },
 	{ "APPENDLIMIT", STATUS_APPENDLIMIT },
 	{ "HIGHESTMODSEQ", STATUS_HIGHESTMODSEQ },
+	{ "SIZE", STATUS_SIZE },
 };
 
 static unsigned

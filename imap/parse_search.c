@@ -1,5 +1,5 @@
 /*
- * SEARCH (RFC 3501 section 6.4.4, RFC 4731): text to the tree of
+ * SEARCH (RFC 3501 section 6.4.4, RFC 4731, 5032, 7162): text to the tree of
  * store/search.h.
  *
  * Needles are converted to UTF-8 and folded here, once. What only a mailbox
@@ -42,6 +42,8 @@ enum shape {
 	SHAPE_KEYWORD,		/* atom */
 	SHAPE_MODSEQ,		/* [entry-name type] number */
 	SHAPE_HEADER,		/* astring astring */
+	SHAPE_OLDER,		/* nz-number */
+	SHAPE_YOUNGER,
 	SHAPE_NEW,
 	SHAPE_NOT,
 	SHAPE_OR,
@@ -72,6 +74,7 @@ static const struct keyword {
 	{ "NEW", SHAPE_NEW, SEARCH_RECENT },
 	{ "NOT", SHAPE_NOT, SEARCH_NOT },
 	{ "OLD", SHAPE_PLAIN, SEARCH_RECENT, 0, true },
+	{ "OLDER", SHAPE_OLDER, SEARCH_NONE },
 	{ "ON", SHAPE_DATE, SEARCH_ON },
 	{ "OR", SHAPE_OR, SEARCH_OR },
 	{ "RECENT", SHAPE_PLAIN, SEARCH_RECENT },
@@ -91,6 +94,7 @@ static const struct keyword {
 	{ "UNFLAGGED", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_FLAGGED, true },
 	{ "UNKEYWORD", SHAPE_KEYWORD, SEARCH_FLAGS, 0, true },
 	{ "UNSEEN", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_SEEN, true },
+	{ "YOUNGER", SHAPE_YOUNGER, SEARCH_NONE },
 };
 
 static enum parse parse_key(struct search *s, struct search_key **key);
@@ -258,6 +262,20 @@ parse_modseq_key(struct search *s, struct search_key *k)
 	    PARSE_BAD : PARSE_OK;
 }
 
+/* RFC 5032: an interval in seconds; what it counts from comes later. */
+static enum parse
+parse_interval(struct search *s, enum imap_search_ref_kind kind,
+    struct search_key *k)
+{
+	uint32_t n;
+
+	(void)add_ref(s, kind, k);
+	if (imap_parse_number(s->p, &n) || n == 0)
+		return imap_bad(s->p, "expected a number of seconds");
+	k->number = n;
+	return PARSE_OK;
+}
+
 static enum parse
 parse_or(struct search *s, struct search_key *k)
 {
@@ -304,6 +322,12 @@ parse_rest(struct search *s, const struct keyword *row,
 		r = parse_field_name(s, &k->name) ||
 		    imap_parse_space(s->p) || parse_needle(s, &k->text) ?
 		    PARSE_BAD : PARSE_OK;
+		break;
+	case SHAPE_OLDER:
+		r = parse_interval(s, SEARCH_REF_OLDER, k);
+		break;
+	case SHAPE_YOUNGER:
+		r = parse_interval(s, SEARCH_REF_YOUNGER, k);
 		break;
 	case SHAPE_NEW:			/* RECENT UNSEEN */
 		kid = new_key(s, SEARCH_FLAGS);
@@ -511,6 +535,13 @@ imap_search_resolve(struct imap_search_args *args, struct arena *a,
 			bit = names->keyword(names, ref->keyword);
 			k->op = bit < 0 ? SEARCH_NONE : SEARCH_FLAGS;
 			k->mask = bit < 0 ? 0 : 1ull << bit;
+			continue;
+		}
+		if (ref->kind == SEARCH_REF_OLDER ||
+		    ref->kind == SEARCH_REF_YOUNGER) {
+			k->op = ref->kind == SEARCH_REF_OLDER ?
+			    SEARCH_OLDER : SEARCH_YOUNGER;
+			k->now_s = names->now_s;
 			continue;
 		}
 		names->set(names, &ref->set, ref->kind == SEARCH_REF_UID,

@@ -202,6 +202,7 @@ imap_put_status(struct buf *out, const struct mailbox_info *box,
 		{ STATUS_UNSEEN, "UNSEEN", box->unseen },
 		{ STATUS_APPENDLIMIT, "APPENDLIMIT", append_limit },
 		{ STATUS_HIGHESTMODSEQ, "HIGHESTMODSEQ", box->modseq },
+		{ STATUS_SIZE, "SIZE", box->bytes },
 	};
 	const char *space = "";
 

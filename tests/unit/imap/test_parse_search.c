@@ -299,6 +299,29 @@ TEST(test_parse_search_takes_modseq)
 	check_bad(imap_parse_search, SPAN(" MODSEQ 9223372036854775808"), NULL);
 }
 
+/* RFC 5032 */
+TEST(test_parse_search_counts_ages_from_now)
+{
+	struct imap_search_names names = { fake_set, fake_keyword, 1000 };
+	struct parsing *t = parsing_new(SPAN(" OLDER 60 YOUNGER 259200"));
+	struct search_key **kids;
+
+	CHECK_EQ(parsing_run(t, imap_parse_search), PARSE_OK);
+	imap_search_resolve(&t->args.search, &t->arena, &names);
+	CHECK_EQ(t->args.search.key->kid_count, 2);
+	kids = t->args.search.key->kids;
+	CHECK_EQ(kids[0]->op, SEARCH_OLDER);
+	CHECK_EQ(kids[0]->number, 60);
+	CHECK_EQ(kids[0]->now_s, 1000);
+	CHECK_EQ(kids[1]->op, SEARCH_YOUNGER);
+	CHECK_EQ(kids[1]->number, 259200);
+	parsing_free(t);
+	check_bad(imap_parse_search, SPAN(" OLDER 0"),
+	    "expected a number of seconds");
+	check_bad(imap_parse_search, SPAN(" YOUNGER"), NULL);
+	check_bad(imap_parse_search, SPAN(" YOUNGER -1"), NULL);
+}
+
 int
 main(void)
 {
@@ -313,6 +336,7 @@ main(void)
 		cmocka_unit_test(test_parse_search_caps_depth_and_count),
 		cmocka_unit_test(test_search_resolve_fills_in_the_mailbox),
 		cmocka_unit_test(test_parse_search_takes_modseq),
+		cmocka_unit_test(test_parse_search_counts_ages_from_now),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
