@@ -39,11 +39,15 @@ welcome(struct imap *im)
 	struct buf code = BUF_INIT;
 	const char *text;
 
+	if (!hub_watch_account(im->s.env->hub, &im->watch, &im->s,
+	    im->login->account)) {
+		im->s.account = 0;
+		return imap_no(im, "UNAVAILABLE",
+		    "The account has been changed, log in again");
+	}
 	im->state = ST_AUTH;
 	im->name = xstrdup(im->login->name);
 	im->bad_count = 0;
-	hub_watch_account(im->s.env->hub, &im->watch, &im->s,
-	    im->login->account);
 	login_release(im->login);
 	free(im->login);
 	im->login = NULL;
@@ -85,6 +89,7 @@ imap_run_login(struct imap *im)
 {
 	const struct imap_login_args *a = &im->cmd.args.login;
 
+	hub_watch_prepare(im->s.env->hub, &im->watch);
 	return imap_login_step(im, login_password(im->login, a->user,
 	    a->password));
 }
@@ -94,6 +99,7 @@ imap_run_authenticate(struct imap *im)
 {
 	const struct imap_authenticate_args *a = &im->cmd.args.authenticate;
 
+	hub_watch_prepare(im->s.env->hub, &im->watch);
 	return imap_login_step(im, login_auth(im->login, a->mechanism,
 	    a->has_initial ? &a->initial : NULL));
 }

@@ -82,7 +82,9 @@ open_inbox(struct pop3 *s)
 {
 	struct rjob_lookup *r;
 
-	hub_watch_account(s->s.env->hub, &s->watch, &s->s, s->login.account);
+	if (!hub_watch_account(s->s.env->hub, &s->watch, &s->s,
+	    s->login.account))
+		return open_failed(s, ERR_DISABLED);
 	r = rjob_lookup_new(s->s.env, &s->s, SPAN("INBOX"), RIGHT_READ);
 	store_read(s->s.env->store, &r->j);
 	return STEP_WAIT;
@@ -183,6 +185,7 @@ pop3_run_auth(struct pop3 *s)
 		buf_adds(s->s.out, ".\r\n");
 		return STEP_DONE;
 	}
+	hub_watch_prepare(s->s.env->hub, &s->watch);
 	return pop3_login_step(s, login_auth(&s->login, s->args.word,
 	    s->args.has_initial ? &s->args.initial : NULL));
 }
@@ -210,6 +213,7 @@ pop3_run_pass(struct pop3 *s)
 		pop3_err(s, NULL, "Say USER first");
 		return STEP_DONE;
 	}
+	hub_watch_prepare(s->s.env->hub, &s->watch);
 	step = login_password(&s->login, buf_span(&s->user), s->args.text);
 	buf_clear(&s->user);
 	return pop3_login_step(s, step);

@@ -22,6 +22,19 @@ reply_for_reason(enum login_reason reason)
 	}
 }
 
+static enum smtp_step
+logged_in(struct smtp_in *s)
+{
+	if (hub_watch_account(s->s.env->hub, &s->watch, &s->s,
+	    s->login.account)) {
+		smtp_reply(s, R_LOGGED_IN);
+	} else {
+		s->s.account = 0;
+		smtp_reply(s, R_LOGIN_LATER);
+	}
+	return STEP_DONE;
+}
+
 enum smtp_step
 smtp_login_step(struct smtp_in *s, enum login_step step)
 {
@@ -38,10 +51,7 @@ smtp_login_step(struct smtp_in *s, enum login_step step)
 	case LOGIN_DELAY:
 		return STEP_DELAY;
 	case LOGIN_OK:
-		hub_watch_account(s->s.env->hub, &s->watch, &s->s,
-		    s->login.account);
-		smtp_reply(s, R_LOGGED_IN);
-		return STEP_DONE;
+		return logged_in(s);
 	case LOGIN_FAIL:
 		smtp_reply(s, reply_for_reason(s->login.reason));
 		return login_is_exhausted(&s->login) ? STEP_CLOSE : STEP_DONE;
@@ -59,6 +69,7 @@ smtp_run_auth(struct smtp_in *s)
 		smtp_reply(s, R_LOGGED_IN_ALREADY);
 		return STEP_DONE;
 	}
+	hub_watch_prepare(s->s.env->hub, &s->watch);
 	return smtp_login_step(s, login_auth(&s->login, s->args.word,
 	    s->args.has_initial ? &s->args.initial : NULL));
 }

@@ -201,11 +201,31 @@ hub_array_loaded(struct mailarray *a, struct array_data *d, int err)
 /* ---- watching ---- */
 
 void
+hub_watch_prepare(const struct hub *hub, struct hub_watch *w)
+{
+	w->prepared = hub->ended_count;
+}
+
+/* Whether the account's sessions have been ended since then. */
+static bool
+has_ended(const struct hub *hub, uint64_t account, uint64_t since)
+{
+	if (hub->ended_count - since > HUB_ENDED)
+		return true;
+	for (uint64_t i = since; i < hub->ended_count; i++)
+		if (hub->ended[i % HUB_ENDED] == account)
+			return true;
+	return false;
+}
+
+bool
 hub_watch_account(struct hub *hub, struct hub_watch *w, struct session *s,
     uint64_t account)
 {
 	struct hub_account *ha = idmap_find(&hub->accounts, account);
 
+	if (has_ended(hub, account, w->prepared))
+		return false;
 	if (!ha) {
 		ha = xcalloc(1, sizeof *ha);
 		list_init(&ha->watches);
@@ -214,6 +234,7 @@ hub_watch_account(struct hub *hub, struct hub_watch *w, struct session *s,
 	w->session = s;
 	w->account = account;
 	list_add_tail(&ha->watches, &w->node);
+	return true;
 }
 
 void
@@ -268,6 +289,13 @@ due_add_watchers(struct hub *hub, const struct change *c)
 
 /* ---- change sets ---- */
 
+static bool
+ends_account(const struct change *c)
+{
+	return c->kind == CHANGE_ACCOUNT && (c->event == ACCOUNT_DISABLED ||
+	    c->event == ACCOUNT_DELETED || c->event == ACCOUNT_CREDENTIALS);
+}
+
 static void
 hub_move_array(struct hub *hub, struct changeset *cs, const struct change *c)
 {
@@ -296,8 +324,12 @@ hub_apply(struct hub *hub, struct changeset *cs)
 	uint64_t account = 0, mailbox = 0;
 
 	assert(hub->due_n == 0);
-	for (size_t i = 0; i < cs->n; i++)
+	for (size_t i = 0; i < cs->n; i++) {
 		hub_move_array(hub, cs, &cs->v[i]);
+		if (ends_account(&cs->v[i]))
+			hub->ended[hub->ended_count++ % HUB_ENDED] =
+			    cs->v[i].account;
+	}
 	for (size_t i = 0; i < cs->n; i++) {
 		const struct change *c = &cs->v[i];
 
@@ -317,14 +349,8 @@ hub_apply(struct hub *hub, struct changeset *cs)
 bool
 changeset_ends_account(const struct changeset *cs, uint64_t account)
 {
-	for (size_t i = 0; i < cs->n; i++) {
-		const struct change *c = &cs->v[i];
-
-		if (c->kind == CHANGE_ACCOUNT && c->account == account &&
-		    (c->event == ACCOUNT_DISABLED ||
-		    c->event == ACCOUNT_DELETED ||
-		    c->event == ACCOUNT_CREDENTIALS))
+	for (size_t i = 0; i < cs->n; i++)
+		if (cs->v[i].account == account && ends_account(&cs->v[i]))
 			return true;
-	}
 	return false;
 }

@@ -33,8 +33,17 @@ struct hub_watch {
 	struct list node;
 	struct session *session;
 	uint64_t account;
+	uint64_t prepared;	/* hub->ended_count at that time */
 };
-void hub_watch_account(struct hub *hub, struct hub_watch *w,
+/*
+ * A log-in looks at the account first and is over much later, for a password
+ * takes long to hash; what ends the account's sessions in between must not
+ * miss this one. So: hub_watch_prepare, the look, the hash, and then
+ * hub_watch_account, which is false, and watches nothing, if the account's
+ * sessions have been ended since: then there must be no session either.
+ */
+void hub_watch_prepare(const struct hub *hub, struct hub_watch *w);
+bool hub_watch_account(struct hub *hub, struct hub_watch *w,
     struct session *s, uint64_t account);
 void hub_unwatch(struct hub_watch *w);	/* legal on a zeroed or removed one */
 

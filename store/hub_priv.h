@@ -11,6 +11,9 @@
 struct listener;
 struct view;
 
+/* Accounts whose sessions were ended lately; more, and any may be one. */
+#define HUB_ENDED 64
+
 struct hub {
 	struct env *env;
 	struct listener *listener;	/* how the store reaches us */
@@ -21,6 +24,8 @@ struct hub {
 	uint64_t next_view;		/* ids of views, for wreq.origin */
 	struct session **due;		/* to be told of the current set */
 	size_t due_n, due_cap;
+	uint64_t ended[HUB_ENDED];	/* a ring, the next at ended_count */
+	uint64_t ended_count;
 	/* How to reach the store; tests put their own. */
 	void (*load)(struct hub *, struct mailarray *);
 	void (*claim)(struct hub *, uint64_t mailbox, uint32_t recent_uid);

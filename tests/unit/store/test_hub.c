@@ -338,6 +338,40 @@ TEST(hub_passes_over_a_session_that_ends_meanwhile)
 	rig_release(&r);
 }
 
+static void
+end_account(struct rig *r, uint64_t account)
+{
+	struct changeset *cs = changeset_new();
+
+	changeset_add(cs, CHANGE_ACCOUNT, account, 0)->event =
+	    ACCOUNT_DISABLED;
+	hub_apply(r->hub, cs);
+	changeset_unref(cs);
+}
+
+TEST(hub_watches_no_account_that_ended_during_the_log_in)
+{
+	struct rig r;
+	struct rig_session rs;
+
+	rig_init(&r);
+	rig_session_init(&rs, &r);
+	end_account(&r, RIG_ACCOUNT);
+	hub_watch_prepare(r.hub, &rs.watch);
+	end_account(&r, RIG_ACCOUNT + 1);
+	CHECK(hub_watch_account(r.hub, &rs.watch, &rs.s, RIG_ACCOUNT));
+	hub_unwatch(&rs.watch);
+	end_account(&r, RIG_ACCOUNT);
+	CHECK(!hub_watch_account(r.hub, &rs.watch, &rs.s, RIG_ACCOUNT));
+	/* Too many to remember: it may have been this one. */
+	hub_watch_prepare(r.hub, &rs.watch);
+	for (int i = 0; i <= HUB_ENDED; i++)
+		end_account(&r, RIG_ACCOUNT + 1);
+	CHECK(!hub_watch_account(r.hub, &rs.watch, &rs.s, RIG_ACCOUNT));
+	hub_unwatch(&rs.watch);
+	rig_release(&r);
+}
+
 TEST(changeset_ends_account_on_what_logs_it_out)
 {
 	static const struct {
@@ -393,6 +427,7 @@ main(void)
 		cmocka_unit_test(hub_deleted_mailbox_is_gone_for_views),
 		cmocka_unit_test(hub_tells_a_session_once_a_set),
 		cmocka_unit_test(hub_passes_over_a_session_that_ends_meanwhile),
+		cmocka_unit_test(hub_watches_no_account_that_ended_during_the_log_in),
 		cmocka_unit_test(changeset_ends_account_on_what_logs_it_out),
 		cmocka_unit_test(
 		    changeset_trim_forgets_what_is_behind_the_mark),
