@@ -241,6 +241,24 @@ def test_open_sessions_end_at_once(server, user, what):
             ok(c.select())
 
 
+def test_log_in_under_way_is_no_way_around_disable():
+    slow = kp.Server(users=())
+    # The password takes so long to hash that the command comes in between.
+    slow.write_conf(slow.read_conf().replace("argon2_passes = 1",
+                                             "argon2_passes = 20").replace(
+        '"8192"', '"64M"'))
+    a = slow.add_user("alice")
+    with slow:
+        c = Client(slow.connect("imap"))
+        tag = c.start(f'LOGIN {a.address} "{a.password}"\r\n')
+        slow.run("user", "disable", a.address)
+        try:
+            status = c.finish(tag)[0]
+            assert status == "NO" or c.command("NOOP") and c.bye
+        except ConnectionError:
+            pass
+
+
 def test_mail_for_a_disabled_account_is_taken(server, user):
     server.run("user", "disable", user.address)
     sent = server.deliver(user)
