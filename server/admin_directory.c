@@ -6,6 +6,7 @@
 #include "server/admin.h"
 #include "server/base/env.h"
 #include "server/base/err.h"
+#include "server/base/utf8.h"
 #include "server/base/xalloc.h"
 #include "store/account.h"
 
@@ -129,6 +130,16 @@ admin_alias_add(struct admin *a)
 	return admin_write(a, &r->w);
 }
 
+/* It goes into replies of SMTP and into JSON. */
+static bool
+is_sentence(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
+			return false;
+	return utf8_is_valid(s);
+}
+
 enum admin_step
 admin_alias_refuse(struct admin *a)
 {
@@ -137,6 +148,11 @@ admin_alias_refuse(struct admin *a)
 	if (!r)
 		return ADMIN_DONE;
 	r->refused = true;
+	if (a->arg_count > 1 && !is_sentence(a->args[1])) {
+		op_free(&r->w.op);
+		return admin_fail(a, "the reason is one line of text, in "
+		    "UTF-8 and without control characters");
+	}
 	if (a->arg_count > 1)
 		r->reason = xstrdup(arena_str(&a->arena, a->args[1]));
 	return admin_write(a, &r->w);

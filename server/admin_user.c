@@ -10,6 +10,7 @@
 #include "server/admin.h"
 #include "server/base/env.h"
 #include "server/base/err.h"
+#include "server/base/utf8.h"
 #include "server/base/xalloc.h"
 #include "store/account.h"
 
@@ -354,7 +355,7 @@ static char *
 label_arg(struct admin *a, unsigned n)
 {
 	struct span s = span_trim(a->args[n]);
-	bool good = s.len > 0 && s.len <= 100;
+	bool good = s.len > 0 && s.len <= 100 && utf8_is_valid(s);
 
 	for (size_t i = 0; i < s.len; i++)
 		good = good && (unsigned char)s.p[i] >= 0x20 && s.p[i] != 0x7f;

@@ -126,25 +126,67 @@ bind_all(struct server *sv, struct buf *why)
 	return 0;
 }
 
+/* A descriptor, which is the caller's if it is above 2, or ERR_IO. */
 static int
-open_log(struct server *sv, const struct config *c, struct buf *why)
+open_log(const struct config *c, struct buf *why)
 {
-	int fd = 2, old = sv->process.log.fd;
+	int fd;
 
-	if (*c->log_path) {
-		fd = open(c->log_path, O_WRONLY | O_CREAT | O_APPEND |
-		    O_CLOEXEC | O_NONBLOCK, 0640);
-		if (fd < 0) {
-			buf_printf(why, "cannot open the log %s: %s",
-			    c->log_path, strerror(errno));
-			return ERR_IO;
-		}
-	}
+	if (!*c->log_path)
+		return 2;
+	fd = open(c->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC |
+	    O_NONBLOCK, 0640);
+	if (fd >= 0)
+		return fd;
+	buf_printf(why, "cannot open the log %s: %s", c->log_path,
+	    strerror(errno));
+	return ERR_IO;
+}
+
+static void
+use_log(struct server *sv, const struct config *c, int fd)
+{
+	int old = sv->process.log.fd;
+
 	sv->process.log.fd = fd;
 	sv->process.log.level = c->log_level;
 	if (old > 2)
 		close(old);
-	return 0;
+}
+
+/*
+ * Root has made the log, and the user goes on writing it. What the name leads
+ * to now may be something else, so the descriptor counts; and a link that the
+ * user has laid there must not make him the owner of what it leads to.
+ */
+static int
+give_log(int fd, const struct identity *id, struct buf *why)
+{
+	struct stat st;
+
+	if (fd <= 2 || (fstat(fd, &st) == 0 && (!S_ISREG(st.st_mode) ||
+	    st.st_uid != 0 || st.st_nlink != 1)))
+		return 0;
+	if (fchown(fd, id->uid, id->gid) == 0)
+		return 0;
+	buf_printf(why, "cannot give the log to user %ld: %s", (long)id->uid,
+	    strerror(errno));
+	return ERR_IO;
+}
+
+/*
+ * The folder itself and the files in it. Not what has another name as well:
+ * whoever could write here may have laid it there to become its owner.
+ */
+static bool
+is_ours_to_give(int dir_fd, const char *name)
+{
+	struct stat st;
+
+	if (strcmp(name, ".") == 0)
+		return true;
+	return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    !S_ISDIR(st.st_mode) && st.st_nlink == 1;
 }
 
 /*
@@ -166,7 +208,7 @@ give_data_dir(const struct config *c, const struct identity *id,
 		return err;
 	d = opendir(c->data_dir);
 	while (err == 0 && d && (e = readdir(d)))
-		if (strcmp(e->d_name, "..") != 0 && fchownat(dirfd(d),
+		if (is_ours_to_give(dirfd(d), e->d_name) && fchownat(dirfd(d),
 		    e->d_name, id->uid, id->gid, AT_SYMLINK_NOFOLLOW) < 0)
 			err = ERR_IO;
 	if (err < 0 || !d)
@@ -189,7 +231,7 @@ drop_root(struct server *sv, struct buf *why)
 		return 0;
 	if ((err = identity_find(c->user, &id, why)) < 0)
 		return err;
-	if (*c->log_path && (err = identity_give(&id, c->log_path, why)) < 0)
+	if ((err = give_log(sv->process.log.fd, &id, why)) < 0)
 		return err;
 	if ((err = give_data_dir(c, &id, why)) < 0)
 		return err;
@@ -354,11 +396,16 @@ on_hup(struct loop_signal *s, int signum)
 	struct server *sv = CONTAINER_OF(s, struct server, hup);
 	struct buf why = BUF_INIT;
 	struct config *c = config_read(sv->config->path, &why);
-	bool good = c && open_log(sv, c, &why) == 0 &&
+	int fd = c ? open_log(c, &why) : ERR_CONFIG;
+	bool good = fd >= 0 &&
 	    certificates_read(&sv->certificates, c, &why) == 0 &&
 	    use_certificates(sv, &why) == 0;
 
 	(void)signum;
+	if (good)
+		use_log(sv, c, fd);
+	else if (fd > 2)
+		close(fd);
 	if (good)
 		log_event(&sv->process.log, LOG_INFO, "server", "reloaded");
 	else
@@ -488,7 +535,7 @@ static int
 prepare(struct server *sv, struct buf *why)
 {
 	struct identity id;
-	int err;
+	int err, fd;
 
 	raise_descriptor_limit();
 	log_init(&sv->process.log, clock_system(), 2);
@@ -496,8 +543,10 @@ prepare(struct server *sv, struct buf *why)
 	if (geteuid() == 0 &&
 	    (err = identity_find(sv->config->user, &id, why)) < 0)
 		return err;
-	if ((err = open_log(sv, sv->config, why)) < 0 ||
-	    (err = bind_all(sv, why)) < 0)
+	if ((fd = open_log(sv->config, why)) < 0)
+		return fd;
+	use_log(sv, sv->config, fd);
+	if ((err = bind_all(sv, why)) < 0)
 		return err;
 	certificates_init(&sv->certificates, random_system());
 	if ((err = certificates_read(&sv->certificates, sv->config, why)) < 0)
