@@ -246,10 +246,10 @@ check_shown(struct world *w, struct client *c)
 		if (!(row.flags & FLAG_SEEN) && !unseen)
 			unseen = seq;
 		CHECK_EQ(view_next_uid(&c->v, k->uid), k->uid);
-		CHECK_EQ(view_next_uid(&c->v, k->uid + 1),
-		    next_uid(w, c, k->uid + 1));
 	}
 	CHECK_EQ(view_next_uid(&c->v, 1), next_uid(w, c, 1));
+	for (uint32_t uid = c->told_uid / 2; uid <= w->uidnext; uid += 97)
+		CHECK_EQ(view_next_uid(&c->v, uid), next_uid(w, c, uid));
 	CHECK_EQ(view_find_uid(&c->v, c->told_uid + 1), 0);
 	CHECK_EQ(view_seek_uid(&c->v, c->told_uid + 1), c->n + 1);
 	CHECK_EQ(view_recent_count(&c->v), recents);
