@@ -36,6 +36,8 @@ submit(struct imap *im, enum mailbox_how how, struct span name,
 	struct wreq_mailbox *r = wreq_mailbox_new(im->s.env, &im->s);
 
 	r->how = how;
+	if (how == MAILBOX_CREATE)
+		r->use = im->cmd.args.create.use;
 	r->name = canonical(name);
 	if (how == MAILBOX_RENAME)
 		r->new_name = canonical(new_name);
@@ -51,11 +53,14 @@ submit(struct imap *im, enum mailbox_how how, struct span name,
 enum imap_step
 imap_run_create(struct imap *im)
 {
-	struct span name = im->cmd.args.mailbox.name;
+	const struct imap_create_args *a = &im->cmd.args.create;
 
-	if (is_inbox(name))
+	if (is_inbox(a->name))
 		return imap_no(im, "ALREADYEXISTS", "INBOX is always there");
-	return submit(im, MAILBOX_CREATE, name, SPAN(""));
+	if (a->use_refused)
+		return imap_no(im, "USEATTR", "A mailbox has one use here: "
+		    "\\Archive, \\Drafts, \\Junk, \\Sent or \\Trash");
+	return submit(im, MAILBOX_CREATE, a->name, SPAN(""));
 }
 
 enum imap_step
@@ -105,11 +110,16 @@ imap_done_mailbox(struct imap *im, struct op *op)
 	};
 	struct wreq_mailbox *r = CONTAINER_OF(op, struct wreq_mailbox, w.op);
 	const char *text = texts[r->how];
+	bool is_create = r->how == MAILBOX_CREATE;
 	int err = op->err;
 
 	op_free(op);
 	/* Not an error to any client that cleans up twice. */
 	if (err == ERR_NOTFOUND)
 		err = 0;
+	/* RFC 6154 section 3 */
+	if (err == ERR_INUSE && is_create)
+		return imap_no(im, "USEATTR",
+		    "Another mailbox has this use already");
 	return err < 0 ? imap_fail(im, err) : imap_ok(im, NULL, text);
 }

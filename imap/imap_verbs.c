@@ -20,7 +20,7 @@ static const struct imap_verb verbs[] = {
 	    imap_run_close, imap_done_close },
 	{ "COPY", ST_SELECTED, 0, imap_parse_copy,
 	    imap_run_copy, imap_done_copy },
-	{ "CREATE", ST_LOGGEDIN, 0, imap_parse_mailbox_only,
+	{ "CREATE", ST_LOGGEDIN, 0, imap_parse_create,
 	    imap_run_create, imap_done_mailbox },
 	{ "DELETE", ST_LOGGEDIN, V_DELETES, imap_parse_mailbox_only,
 	    imap_run_delete, imap_done_mailbox },

@@ -155,7 +155,14 @@ struct imap_select_args {
 	struct seqset known_uids;	/* rising, as many numbers */
 };
 
-/* CREATE DELETE SUBSCRIBE UNSUBSCRIBE */
+/* CREATE (RFC 6154 section 3) */
+struct imap_create_args {
+	struct span name;
+	enum special_use use;
+	bool use_refused;	/* one we do not know, or more than one */
+};
+
+/* DELETE SUBSCRIBE UNSUBSCRIBE */
 struct imap_mailbox_args {
 	struct span name;
 };
@@ -341,6 +348,7 @@ union imap_args {
 	struct imap_id_args id;
 	struct imap_enable_args enable;
 	struct imap_select_args select;
+	struct imap_create_args create;
 	struct imap_mailbox_args mailbox;
 	struct imap_rename_args rename;
 	struct imap_status_args status;
@@ -362,8 +370,9 @@ enum parse imap_parse_authenticate(struct imap_parser *p,
 enum parse imap_parse_id(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_enable(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_select(struct imap_parser *p, union imap_args *a);
+enum parse imap_parse_create(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_mailbox_only(struct imap_parser *p,
-    union imap_args *a);			/* CREATE, DELETE, ... */
+    union imap_args *a);			/* DELETE, ... */
 enum parse imap_parse_rename(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_status(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_list(struct imap_parser *p, union imap_args *a);

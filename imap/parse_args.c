@@ -5,6 +5,7 @@
 #include "imap/imap_limits.h"
 #include "imap/parse.h"
 #include "imap/parse_priv.h"
+#include "imap/reply.h"
 #include "server/base/xalloc.h"
 
 enum parse
@@ -107,6 +108,61 @@ imap_parse_enable(struct imap_parser *p, union imap_args *a)
 		e->count++;
 	} while (cursor_skip(&p->c, ' ') && !cursor_at_end(&p->c));
 	return imap_parse_end(p);
+}
+
+/* use-attr: "\" atom */
+static enum parse
+parse_use(struct imap_parser *p, struct imap_create_args *c)
+{
+	const char *start = p->c.p, *name;
+	enum special_use use = USE_NONE;
+	struct span word;
+
+	if (imap_expect(p, '\\', "expected a special use") ||
+	    imap_parse_atom(p, &word))
+		return PARSE_BAD;
+	word = span_make(start, word.len + 1);
+	for (unsigned u = USE_NONE + 1; u <= USE_TRASH; u++)
+		if ((name = imap_use_name((enum special_use)u)) &&
+		    span_iis(word, name))
+			use = (enum special_use)u;
+	if (use == USE_NONE || (c->use != USE_NONE && c->use != use))
+		c->use_refused = true;
+	c->use = use;
+	return PARSE_OK;
+}
+
+/* "USE" SP "(" [use-attr *(SP use-attr)] ")" */
+static enum parse
+parse_create_use(struct imap_parser *p, struct imap_create_args *c)
+{
+	if (!cursor_skip_word(&p->c, "USE"))
+		return imap_bad(p, "unknown CREATE parameter");
+	if (imap_parse_space(p) ||
+	    imap_expect(p, '(', "expected uses in parentheses"))
+		return PARSE_BAD;
+	if (cursor_skip(&p->c, ')'))
+		return PARSE_OK;
+	do {
+		if (parse_use(p, c))
+			return PARSE_BAD;
+	} while (cursor_skip(&p->c, ' '));
+	return imap_expect(p, ')', "expected \")\" after the uses");
+}
+
+enum parse
+imap_parse_create(struct imap_parser *p, union imap_args *a)
+{
+	struct imap_create_args *c = &a->create;
+
+	*c = (struct imap_create_args){ .use = USE_NONE };
+	if (imap_parse_space(p) || imap_parse_mailbox(p, &c->name))
+		return PARSE_BAD;
+	if (!cursor_skip(&p->c, ' ') || !cursor_skip(&p->c, '('))
+		return imap_parse_end(p);
+	return parse_create_use(p, c) ||
+	    imap_expect(p, ')', "expected \")\" after the parameters") ||
+	    imap_parse_end(p) ? PARSE_BAD : PARSE_OK;
 }
 
 enum parse

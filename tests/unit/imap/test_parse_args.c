@@ -230,6 +230,41 @@ TEST(test_parse_store_takes_unchangedsince)
 	check_bad(imap_parse_store, SPAN(" 1 () FLAGS ()"), NULL);
 }
 
+/* RFC 6154 section 3 */
+TEST(test_parse_create_takes_a_use)
+{
+	static const struct {
+		const char *in;
+		enum special_use use;
+		bool refused;
+	} rows[] = {
+		{ " x", USE_NONE, false },
+		{ " x (USE ())", USE_NONE, false },
+		{ " x (USE (\\Sent))", USE_SENT, false },
+		{ " x (use (\\TRASH \\Trash))", USE_TRASH, false },
+		{ " x (USE (\\Drafts \\Sent))", USE_SENT, true },
+		{ " x (USE (\\All))", USE_NONE, true },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct parsing *t = parsing_new(span_of(rows[i].in));
+
+		CHECK_EQ(parsing_run(t, imap_parse_create), PARSE_OK);
+		CHECK_SPAN(t->args.create.name, "x");
+		CHECK_EQ(t->args.create.use, rows[i].use);
+		CHECK_EQ(t->args.create.use_refused, rows[i].refused);
+		parsing_free(t);
+	}
+	check_bad(imap_parse_create, SPAN(" x ()"),
+	    "unknown CREATE parameter");
+	check_bad(imap_parse_create, SPAN(" x (USE)"), NULL);
+	check_bad(imap_parse_create, SPAN(" x (USE (Sent))"),
+	    "expected a special use");
+	check_bad(imap_parse_create, SPAN(" x (USE (\\Sent"), NULL);
+	check_bad(imap_parse_create, SPAN(" x (USE (\\Sent)"), NULL);
+	check_bad(imap_parse_create, SPAN(" x (USE (\\Sent)) y"), NULL);
+}
+
 int
 main(void)
 {
@@ -248,6 +283,7 @@ main(void)
 		cmocka_unit_test(
 		    test_parse_store_takes_flags_without_parentheses),
 		cmocka_unit_test(test_parse_store_takes_unchangedsince),
+		cmocka_unit_test(test_parse_create_takes_a_use),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
