@@ -39,7 +39,7 @@ LISTENERS = ("smtp", "submission", "submissions", "pop3", "pop3s", "imap",
 
 # What a sanitizer, an assert or the log's worst level leaves behind.
 REPORT = re.compile(
-    r"ERROR: \w*Sanitizer|runtime error:|SUMMARY: \w*Sanitizer"
+    r"(ERROR|WARNING|SUMMARY): \w*Sanitizer|runtime error:"
     r"|Assertion .* failed|^\S+Z error ", re.M)
 
 imaplib._MAXLINE = 100_000_000      # SEARCH of a large mailbox is one line

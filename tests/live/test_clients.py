@@ -27,7 +27,7 @@ def home(tmp_path):
 
 def run(args, home, input=None, status=0, **kw):
     env = {"HOME": home, "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8",
-           "TERM": "screen"}
+           "TERM": "screen", "SHELL": "/bin/sh"}
     done = subprocess.run(args, env=env, cwd=home, timeout=kp.T,
                           input=input, capture_output=True, **kw)
     assert status is None or done.returncode == status, done
