@@ -51,13 +51,14 @@ ask(int tty, const char *prompt, bool echo, struct buf *line)
 	struct termios old, quiet;
 	int err;
 
-	dprintf(tty, "%s", prompt);
 	if (tcgetattr(tty, &old) < 0)
 		return ERR_IO;
 	quiet = old;
 	if (!echo)
 		quiet.c_lflag &= ~(tcflag_t)ECHO;
+	/* First this: it drops what is typed, which the prompt invites. */
 	(void)tcsetattr(tty, TCSAFLUSH, &quiet);
+	dprintf(tty, "%s", prompt);
 	err = read_line(tty, line);
 	(void)tcsetattr(tty, TCSAFLUSH, &old);
 	if (!echo)
