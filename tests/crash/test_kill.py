@@ -183,6 +183,32 @@ def test_kill_under_load_loses_nothing_and_needs_no_repair():
     server.remove()
 
 
+def test_end_under_load_loses_nothing():
+    """SIGTERM while everybody writes: the same ledger, and no hurry."""
+    ledger = Ledger()
+    server = kp.Server()
+    user = server["alice"]
+    for n in range(2):
+        server.start()
+        stop = threading.Event()
+        before = len(ledger.acknowledged)
+        threads = start_threads(server, user, ledger, stop, 1000 + n)
+        try:
+            kp.wait_until(lambda: len(ledger.acknowledged) >= before + 20,
+                          "deliveries")
+            server.stop()
+        finally:
+            stop.set()
+            for t in threads:
+                t.join()
+        assert ledger.broken == []
+        server.check_store()
+        server.start()
+        ledger.check(stored_names(server, user))
+        server.stop()
+    server.remove()
+
+
 def test_kill_at_the_first_start_and_at_the_last_moment():
     """In the middle of starting and of ending there is nothing to repair."""
     server = kp.Server()

@@ -1,8 +1,10 @@
 """The kingpost command: through the control socket, and without a server."""
 import json
 import os
+import pty
 import pwd
 import re
+import select
 import shutil
 import signal
 import smtplib
@@ -154,6 +156,69 @@ def test_impossible_passwords_are_refused(either, password):
 def test_password_is_asked_for_at_a_terminal_alone(either):
     done = either.run("user", "add", "tty@" + DOMAIN, check=False)
     assert done.returncode == 1 and "--password-stdin" in done.stderr
+
+
+def at_terminal(server, args, answers):
+    """
+    Runs a command at a terminal; answers are pairs of what is asked and what
+    is typed then. Returns its status and all that was to be seen.
+    """
+    pid, fd = pty.fork()
+    if pid == 0:
+        try:
+            if kp.IS_ROOT:
+                pw = pwd.getpwnam("nobody")
+                os.setgroups([])
+                os.setgid(pw.pw_gid)
+                os.setuid(pw.pw_uid)
+            os.execve(kp.binary(), [kp.binary(), "--config", server.conf,
+                                    *args], kp.sanitizer_env())
+        finally:
+            os._exit(99)
+    seen, from_ = b"", 0
+
+    def see():
+        if not select.select([fd], [], [], kp.T)[0]:
+            os.kill(pid, signal.SIGKILL)
+            raise kp.Failure(f"waits for ever after {seen}")
+        return os.read(fd, 1000)
+    try:
+        for asked, typed in answers:
+            while asked not in seen[from_:]:
+                seen += see()
+            from_ = len(seen)
+            os.write(fd, typed + b"\n")
+        while True:
+            seen += see()
+    except OSError:
+        pass                    # the terminal has hung up: it has ended
+    os.close(fd)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), seen
+
+
+def test_password_is_typed_twice_and_not_shown(either):
+    address = "typed@" + DOMAIN
+    status, seen = at_terminal(either, ["user", "add", address], [
+        (b"assword: ", b"Sesame-1"), (b"more: ", b"Sesame-2")])
+    assert status == 1 and b"not the same" in seen
+    status, seen = at_terminal(either, ["user", "add", address], [
+        (b"assword: ", b"Sesame-1"), (b"more: ", b"Sesame-1")])
+    assert status == 0 and b"can log in" in seen
+    assert b"Sesame" not in seen
+
+
+def test_deletion_is_asked_for_at_a_terminal(either):
+    address = "asked@" + DOMAIN
+    either.run("user", "add", address, "--generate")
+    for answer in (b"no", b"", b"y"):
+        status, seen = at_terminal(either, ["user", "del", address],
+                                   [(b"yes", answer)])
+        assert status == 1 and b"nothing was changed" in seen
+    assert address in either.run("user", "list").stdout
+    status, seen = at_terminal(either, ["user", "del", address],
+                               [(b"yes", b"yes")])
+    assert status == 0
+    assert address not in either.run("user", "list").stdout
 
 
 def test_domains_and_aliases(either):

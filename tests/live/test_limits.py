@@ -1,5 +1,8 @@
 """Limits, by going over them; and what the server does in need."""
 import os
+import random
+import socket
+import struct
 import threading
 import time
 
@@ -403,6 +406,49 @@ def test_slow_reader_stops_nobody(server):
     writer.send(b"low\r\n\r\nx\r\n.\r\n")
     assert writer.reply().startswith("250")
     writer.close()
+
+
+TALKS = {
+    "smtp": b"EHLO c.example\r\nMAIL FROM:<> SIZE=99 BODY=8BITMIME\r\n"
+            b"RCPT TO:<%(a)s>\r\nDATA\r\nSubject: s\r\n\r\n" +
+            b"x" * 300_000 + b"\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<%(a)s>\r\n"
+            b"BDAT 300000 LAST\r\n" + b"y" * 300_000 + b"QUIT\r\n",
+    "submission": b"EHLO c.example\r\nAUTH PLAIN %(plain)s\r\n"
+            b"MAIL FROM:<%(a)s>\r\nRCPT TO:<%(a)s>\r\nDATA\r\n"
+            b"Subject: s\r\n\r\n" + b"z" * 300_000 + b"\r\n.\r\n",
+    "pop3": b"CAPA\r\nUSER %(a)s\r\nPASS %(p)s\r\nUIDL\r\nRETR 1\r\n"
+            b"TOP 1 5\r\nRETR 1\r\nQUIT\r\n",
+    "imap": b"a LOGIN %(a)s \"%(p)s\"\r\nb SELECT INBOX\r\n"
+            b"c FETCH 1:* (ENVELOPE BODY.PEEK[])\r\n"
+            b"d SEARCH BODY nothing\r\ne STORE 1:* +FLAGS (\\Seen)\r\n"
+            b"f APPEND INBOX {300000+}\r\n" + b"w" * 300_000 + b"\r\n"
+            b"g COPY 1 Archive\r\nh UID MOVE 2:* Trash\r\ni IDLE\r\n"
+            b"DONE\r\nj LOGOUT\r\n",
+}
+
+
+@pytest.mark.parametrize("listener", sorted(TALKS))
+def test_connections_cut_anywhere_hurt_nobody(server, listener):
+    user = server.new_user()
+    for _ in range(5):
+        server.deliver(user, mail(body=("v" * 70 + "\r\n") * 3000))
+    talk = TALKS[listener] % {
+        b"a": user.address.encode(), b"p": user.password.encode(),
+        b"plain": kp.base64_plain(user).encode()}
+    rng = random.Random(5)
+    for n in range(60):
+        with server.raw(listener) as c:
+            at = rng.randrange(len(talk)) if n % 2 else \
+                rng.randrange(min(len(talk), 700))
+            c.send(talk[:at])
+            if n % 3 == 0:
+                c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                  struct.pack("ii", 1, 0))     # a reset
+            elif n % 3 == 1:
+                c.fill()
+    assert is_let_in(server, user)
+    server.deliver(user)
+    assert server.inbox(user)
 
 
 def test_memory_budget_used_up_is_a_temporary_refusal():

@@ -139,7 +139,8 @@ class Actor:
             return
         section = self.rng.choice(["BODY.PEEK[]", "BODY[]", "RFC822"])
         self.try_(f"FETCH {numbers} (UID {section})", uid, not uid)
-        for items in self.c.fetched().values():
+        # One by one: between two answers numbers may have moved.
+        for items in [u[2] for u in self.c.untagged if u[0] == "FETCH"]:
             body = items.get("BODY[]") or items.get("RFC822")
             if body:
                 self.shared.see_body((self.c.uidvalidity, items["UID"]),
