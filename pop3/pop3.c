@@ -58,6 +58,7 @@ pop3_err(struct pop3 *s, const char *code, const char *text)
 		buf_printf(s->s.out, "-ERR [%s] %s\r\n", code, text);
 	else
 		buf_printf(s->s.out, "-ERR %s\r\n", text);
+	s->refusals += s->state == ST_AUTH;
 	log_refusal(s->s.env->log, "pop3", text, who,
 	    span_of(s->verb ? s->verb->name : ""));
 }
@@ -135,7 +136,8 @@ settle_done(struct pop3 *s)
 
 	if (s->stop)
 		close_with(s, s->stop);
-	else if (s->errors >= max)
+	else if (s->errors >= max || (s->state == ST_AUTH &&
+	    s->refusals >= POP3_REFUSALS_LOGIN_MAX))
 		close_with(s, many_errors);
 	else
 		s->s.want = s->s.out->len > SESSION_OUT_HIGH ? WANT_DRAIN :

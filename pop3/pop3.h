@@ -18,6 +18,7 @@
 #define POP3_LINE_DROP_MAX 65536	/* of one line; then the end */
 #define POP3_ERRORS_MAX 20		/* commands that make no sense */
 #define POP3_ERRORS_LOGIN_MAX 5		/* of these before the log-in */
+#define POP3_REFUSALS_LOGIN_MAX 50	/* of any kind before the log-in */
 #define POP3_IDLE_MS (10 * 60 * 1000)	/* RFC 1939 section 3: 10 minutes */
 #define POP3_LOGIN_MS (10 * 60 * 1000)	/* in all, to the log-in */
 #define POP3_BATCH_MAX 512		/* pipelined RETR read in one job */

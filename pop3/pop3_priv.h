@@ -69,6 +69,7 @@ struct pop3 {
 	struct buf user;		/* of USER */
 	struct hub_watch watch;
 	unsigned errors;
+	unsigned refusals;		/* before the log-in */
 	size_t skipped;			/* bytes of the line too long */
 	int64_t login_end_ms;
 	int64_t idle_end_ms;		/* the deadline, but for \Seen */
