@@ -117,6 +117,23 @@ uidset_merge(struct uidset *to, const struct uidset *from)
 	*to = out;
 }
 
+/* By halves: one after the other would walk the result n times. */
+void
+uidset_unite(struct uidset *to, const struct uidset *const *v, size_t n)
+{
+	struct uidset rest = { 0 };
+
+	uidset_clear(to);
+	if (n == 1)
+		uidset_copy(to, v[0]);
+	if (n < 2)
+		return;
+	uidset_unite(to, v, n / 2);
+	uidset_unite(&rest, v + n / 2, n - n / 2);
+	uidset_merge(to, &rest);
+	uidset_release(&rest);
+}
+
 bool
 uidset_has(const struct uidset *s, uint32_t uid)
 {

@@ -27,6 +27,9 @@ void uidset_clear(struct uidset *s);
 void uidset_add(struct uidset *s, uint32_t lo, uint32_t hi);
 /* Adds all of from; linear in both. */
 void uidset_merge(struct uidset *to, const struct uidset *from);
+/* to becomes all of v[0..n) together: m log n for m ranges in them. */
+void uidset_unite(struct uidset *to, const struct uidset *const *v,
+    size_t n);
 bool uidset_has(const struct uidset *s, uint32_t uid);
 uint64_t uidset_count(const struct uidset *s);
 void uidset_copy(struct uidset *to, const struct uidset *from);

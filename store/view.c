@@ -228,6 +228,24 @@ ghost_compare(const void *x, const void *y)
 	return (a->uid > b->uid) - (a->uid < b->uid);
 }
 
+/* The graves that the view has not looked at; returns how many are ghosts. */
+static size_t
+ghosts_fresh(const struct view *v, struct ghost *fresh)
+{
+	const struct mailarray *a = v->array;
+	size_t n = 0;
+
+	for (uint64_t g = v->state->graves_seen; g < a->graves_end; g++) {
+		uint32_t uid = array_grave(a, g)->row.uid;
+
+		if (uid <= v->told_uid)
+			fresh[n++] = (struct ghost){ .uid = uid, .grave = g };
+	}
+	if (n > 1)
+		qsort(fresh, n, sizeof *fresh, ghost_compare);
+	return n;
+}
+
 /*
  * Adds the graves dug since the last look to the list. A message that came
  * and went before the view was told of it is nobody's ghost.
@@ -235,29 +253,30 @@ ghost_compare(const void *x, const void *y)
 static void
 ghosts_collect(struct view *v)
 {
-	const struct mailarray *a = v->array;
 	struct view_state *st = v->state;
-	size_t old = st->ghost_end - st->ghost_head, n = old;
-	size_t more = (size_t)(a->graves_end - st->graves_seen);
-	struct ghost *list;
+	size_t more = (size_t)(v->array->graves_end - st->graves_seen);
+	const struct ghost *old = st->ghosts ? st->ghosts + st->ghost_head :
+	    NULL;
+	size_t n, left = st->ghost_end - st->ghost_head, end;
+	struct ghost *fresh, *list;
 
 	if (more == 0)
 		return;
-	list = xcalloc(old + more, sizeof *list);
-	if (old)
-		memcpy(list, st->ghosts + st->ghost_head, old * sizeof *list);
-	for (uint64_t g = st->graves_seen; g < a->graves_end; g++) {
-		uint32_t uid = array_grave(a, g)->row.uid;
-
-		if (uid <= v->told_uid)
-			list[n++] = (struct ghost){ .uid = uid, .grave = g };
-	}
-	qsort(list, n, sizeof *list, ghost_compare);
+	fresh = xcalloc(more, sizeof *fresh);
+	n = ghosts_fresh(v, fresh);
+	end = left + n;
+	list = xcalloc(end, sizeof *list);
+	/* Two sorted lists into one, from the end. */
+	for (size_t at = end; at > 0; at--)
+		list[at - 1] = n == 0 || (left > 0 &&
+		    old[left - 1].uid > fresh[n - 1].uid) ? old[--left] :
+		    fresh[--n];
+	free(fresh);
 	free(st->ghosts);
 	st->ghosts = list;
 	st->ghost_head = 0;
-	st->ghost_end = n;
-	st->graves_seen = a->graves_end;
+	st->ghost_end = end;
+	st->graves_seen = v->array->graves_end;
 }
 
 static void
@@ -568,8 +587,10 @@ flags_scan(const struct view *v, struct uidset *set)
 static void
 flags_collect(struct view *v)
 {
+	const struct uidset *others[ARRAY_RING];
 	const struct mailarray *a = v->array;
 	struct view_state *st = v->state;
+	size_t n = 0;
 
 	uidset_clear(&st->flags);
 	st->flag_range = 0;
@@ -586,8 +607,9 @@ flags_collect(struct view *v)
 		if (r->modseq <= v->told_flags_modseq)
 			break;
 		if (r->origin == 0 || r->origin != v->id)
-			uidset_merge(&st->flags, &r->uids);
+			others[n++] = &r->uids;
 	}
+	uidset_unite(&st->flags, others, n);
 }
 
 static void

@@ -115,10 +115,42 @@ TEST(uidset_put_writes_ranges)
 	uidset_release(&copy);
 }
 
+TEST(uidset_unites_many_as_if_added_one_by_one)
+{
+	for (size_t n = 0; n < 20; n++) {
+		const struct uidset *v[20];
+		struct uidset sets[20] = { 0 };
+		struct uidset sum = { 0 }, all = { 0 };
+
+		uidset_add(&all, 7, 7);		/* what was in it goes */
+		for (size_t i = 0; i < n; i++) {
+			for (uint32_t k = 0; k < i; k++) {
+				uint32_t lo = 1 + (uint32_t)(i * 37 +
+				    k * 91) % 400;
+
+				uidset_add(&sets[i], lo, lo + k % 3);
+				uidset_add(&sum, lo, lo + k % 3);
+			}
+			v[i] = &sets[i];
+		}
+		uidset_unite(&all, v, n);
+		CHECK_EQ(all.n, sum.n);
+		for (size_t i = 0; i < all.n; i++) {
+			CHECK_EQ(all.v[i].lo, sum.v[i].lo);
+			CHECK_EQ(all.v[i].hi, sum.v[i].hi);
+		}
+		for (size_t i = 0; i < n; i++)
+			uidset_release(&sets[i]);
+		uidset_release(&sum);
+		uidset_release(&all);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(uidset_unites_many_as_if_added_one_by_one),
 		cmocka_unit_test(uidset_keeps_ranges_apart_in_any_order),
 		cmocka_unit_test(uidset_merge_is_adding_all),
 		cmocka_unit_test(uidset_takes_the_highest_uid),
