@@ -367,8 +367,8 @@ wal_grew(void *writer, sqlite3 *h, const char *name, int pages)
  * Copies the log into the database. Past RESTART_PAGES, and always on a full
  * disk, the readers are kept out between two slices, so that the log can
  * start over in the room that it has: just for what is left to copy then, or
- * they would wait for all of it to be on disk. Its file is never cut to nothing: on a
- * full disk that room is all there is to work in.
+ * they would wait for all of it to be on disk. Its file is never cut to
+ * nothing: on a full disk that room is all there is to work in.
  */
 static void
 writer_checkpoint(struct writer *w)
