@@ -276,7 +276,8 @@ find_line(const char *text, const char *key, const char *title)
 
 		if (strncmp(p, key, len) == 0 && strchr(" \t=", p[len])) {
 			p += len + strspn(p + len, " \t\"'");
-			if (!title || strncmp(p, title, strlen(title)) == 0)
+			if (!title || (strncmp(p, title, strlen(title)) == 0 &&
+			    strchr(" \t\"'{\r\n", p[strlen(title)])))
 				return line;
 		}
 		text = strchr(text, '\n');

@@ -130,6 +130,15 @@ TEST(test_errors_name_file_line_and_reason)
 	check_refused("listener smtp {\n", 0, "");
 }
 
+TEST(test_a_title_that_begins_another_has_its_own_line)
+{
+	check_refused("hostname = \"a.example\"\n"
+	    "listener smtp-2 {\n\tport = 26\n\tprotocol = smtp\n"
+	    "\ttls = none\n}\n"
+	    "listener smtp {\n\tport = 99999\n\tprotocol = smtp\n"
+	    "\ttls = none\n}\n", 7, "listener smtp needs a port");
+}
+
 TEST(test_comments_do_not_move_the_line)
 {
 	check_refused("# one\n// two\n/" "* three,\n four # *" "/ # five\n"
@@ -181,6 +190,8 @@ main(void)
 		cmocka_unit_test(test_minimum_has_the_documented_defaults),
 		cmocka_unit_test(test_paths_count_from_the_file),
 		cmocka_unit_test(test_errors_name_file_line_and_reason),
+		cmocka_unit_test(
+		    test_a_title_that_begins_another_has_its_own_line),
 		cmocka_unit_test(test_comments_do_not_move_the_line),
 		cmocka_unit_test(test_a_missing_file_is_named),
 		cmocka_unit_test(test_sizes_are_read_with_units),
