@@ -101,10 +101,19 @@ value_text(json_t *v)
 
 /* What a terminal takes for a command is shown as a question mark. */
 static void
-put_plain(const char *s)
+put_plain(FILE *f, const char *s)
 {
 	for (; *s; s++)
-		putchar((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s);
+		putc((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s, f);
+}
+
+/* A sentence for the person at the terminal. */
+static void
+say(const char *before, const char *sentence)
+{
+	fputs(before, stderr);
+	put_plain(stderr, sentence ? sentence : "");
+	putc('\n', stderr);
 }
 
 static void
@@ -123,7 +132,7 @@ show_pairs(json_t *row, int indent)
 		}
 		text = value_text(v);
 		printf("%*s%-*s ", indent, "", 24 - indent, key);
-		put_plain(text);
+		put_plain(stdout, text);
 		putchar('\n');
 		free(text);
 	}
@@ -176,7 +185,7 @@ show_table(json_t *rows)
 				if (!pass || col == COLUMNS_MAX)
 					break;
 				text = value_text(v);
-				put_plain(text);
+				put_plain(stdout, text);
 				printf("%*s", width[col] + 2 -
 				    text_width(text), "");
 				free(text);
@@ -227,15 +236,14 @@ take_line(struct answer *a, const char *line)
 		json_array_append(a->rows, v);
 	if ((v = json_object_get(j, "note")) && !a->as_json) {
 		clear_bar(a);
-		fprintf(stderr, "%s\n", json_string_value(v));
+		say("", json_string_value(v));
 	}
 	if ((v = json_object_get(j, "error"))) {
 		a->has_ended = true;
 		a->exit = (int)json_integer_value(json_object_get(j, "exit"));
 		clear_bar(a);
 		if (!a->as_json)
-			fprintf(stderr, "kingpost: %s\n",
-			    json_string_value(v));
+			say("kingpost: ", json_string_value(v));
 	}
 	if (json_object_get(j, "done")) {
 		a->has_ended = true;
