@@ -237,7 +237,7 @@ static enum imap_step
 search_read(struct imap *im, struct search *s)
 {
 	struct rjob_search *job = rjob_search_new(im->s.env, &im->s,
-	    im->cmd.args.search.key, s->row_count);
+	    view_mailbox(&im->view), im->cmd.args.search.key, s->row_count);
 
 	memcpy(job->rows, s->rows, s->row_count * sizeof *s->rows);
 	s->row_count = 0;

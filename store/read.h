@@ -62,7 +62,8 @@ struct read_item {
 	uint64_t off;			/* first byte wanted */
 	uint64_t len;			/* bytes, or one of READ_* */
 	bool digest;			/* the stored digest too */
-	uint32_t tag;			/* the caller's own, e.g. a UID */
+	bool saved;			/* thread and savedate_s too */
+	uint32_t tag;			/* the caller's own; the UID if saved */
 };
 
 /* One answer; a long body gives several, in order, the last with last set. */
@@ -74,6 +75,9 @@ struct read_piece {
 	uint32_t prefix_len;		/* set with the item's first piece */
 	uint64_t total;			/* prefix + content bytes */
 	unsigned flavour;
+	/* With the item's first piece; 0: the message has left its mailbox. */
+	uint64_t thread;		/* THREADID */
+	int64_t savedate_s;
 	uint64_t off;			/* of bytes, within the message */
 	uint64_t want_len;		/* bytes that will come for the item */
 	struct span bytes;		/* at most 64 KiB */
@@ -81,6 +85,7 @@ struct read_piece {
 
 struct rjob_messages {
 	struct rjob j;
+	uint64_t mailbox;		/* for items with saved; else 0 */
 	struct read_item *items;	/* malloc, owned; fill before submit */
 	size_t item_count;
 	/* results of this slice */
@@ -97,6 +102,7 @@ struct rjob_messages *rjob_messages_new(struct env *env, struct session *s,
  */
 struct rjob_search {
 	struct rjob j;
+	uint64_t mailbox;		/* the rows' */
 	struct search_key *key;		/* in arena */
 	struct search_row *rows;	/* malloc, owned */
 	size_t row_count;
@@ -107,7 +113,7 @@ struct rjob_search {
 	struct arena *arena;
 };
 struct rjob_search *rjob_search_new(struct env *env, struct session *s,
-    const struct search_key *key, size_t row_count);
+    uint64_t mailbox, const struct search_key *key, size_t row_count);
 
 /*
  * What has vanished from a mailbox since a modseq (RFC 7162 section 3.2.6).

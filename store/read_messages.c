@@ -90,6 +90,30 @@ read_digest(struct db *db, struct arena *a, const struct body *body,
 	return err;
 }
 
+/* ---- rows ---- */
+
+int
+read_saved(struct db *db, uint64_t mailbox, uint32_t uid,
+    struct saved *saved)
+{
+	sqlite3_stmt *s;
+	int err;
+
+	*saved = (struct saved){ 0 };
+	if ((err = db_query(db, &s, "SELECT thread, savedate FROM msg"
+	    " WHERE mailbox = ?1 AND uid = ?2 UNION ALL"
+	    " SELECT thread, savedate FROM expunged"
+	    " WHERE mailbox = ?1 AND uid = ?2", A_INT(mailbox),
+	    A_INT(uid))) < 0)
+		return err;
+	if ((err = db_step(db, s)) <= 0)
+		return err < 0 ? err : ERR_NOTFOUND;
+	saved->thread = db_u64(s, 0);
+	saved->savedate_s = db_i64(s, 1);
+	db_done(s);
+	return 0;
+}
+
 /* ---- where the header ends ---- */
 
 /* Header lines end with LF, CR before it or not, as in mime.h. */
@@ -204,6 +228,22 @@ read_bytes(struct reader *r, struct rjob_messages *m,
 	return 0;
 }
 
+/* A message that has left its mailbox may be read still. */
+static int
+piece_saved(struct reader *r, const struct rjob_messages *m,
+    const struct read_item *item, struct read_piece *p)
+{
+	struct saved saved;
+	int err;
+
+	if (!item->saved)
+		return 0;
+	err = read_saved(r->db, m->mailbox, item->tag, &saved);
+	p->thread = saved.thread;
+	p->savedate_s = saved.savedate_s;
+	return err == ERR_NOTFOUND ? 0 : err;
+}
+
 /* The next piece of the item at hand. ERR_NOTFOUND: the body is gone. */
 static int
 read_piece(struct reader *r, struct rjob_messages *m, struct read_piece *p)
@@ -214,6 +254,11 @@ read_piece(struct reader *r, struct rjob_messages *m, struct read_piece *p)
 	uint64_t off, len;
 	int err;
 
+	if (st->done == 0 && (err = piece_saved(r, m, item, p)) < 0)
+		return err;
+	p->last = item->len == READ_NOTHING && !item->digest && item->saved;
+	if (p->last)
+		return 0;	/* the row was all that is wanted */
 	if ((err = body_get(r->db, m->arena, item->body, &body)) < 0 ||
 	    (err = item_range(r->db, item, &body, &off, &len)) < 0)
 		return err;
@@ -245,14 +290,25 @@ piece_given(struct rjob_messages *m, const struct read_piece *p)
 	m->piece_count++;
 }
 
+static bool
+wants_saved(const struct rjob_messages *m)
+{
+	return m->mailbox != 0;
+}
+
 int
 slice_messages(struct reader *r, struct rjob *j)
 {
 	struct rjob_messages *m = CONTAINER_OF(j, struct rjob_messages, j);
 	struct messages_state *st = j->state;
 	size_t max = MIN(PIECES_MAX, m->item_count - st->item);
+	struct mailbox_row row;
 	size_t bytes = 0;
+	int err;
 
+	if (wants_saved(m) && (err = mailbox_access(r->db, j->actor,
+	    m->mailbox, RIGHT_READ, &row)) < 0)
+		return err;
 	arena_clear(m->arena);
 	m->piece_count = 0;
 	m->pieces = arena_array(m->arena, max, sizeof *m->pieces);
@@ -260,7 +316,6 @@ slice_messages(struct reader *r, struct rjob *j)
 	    st->item < m->item_count &&
 	    (m->piece_count == 0 || !reader_is_due(r))) {
 		struct read_piece *p = &m->pieces[m->piece_count];
-		int err;
 
 		p->item = (uint32_t)st->item;
 		if ((err = read_piece(r, m, p)) == ERR_NOTFOUND)

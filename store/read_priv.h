@@ -52,6 +52,17 @@ int slice_backup(struct reader *r, struct rjob *j);
 int read_digest(struct db *db, struct arena *a, const struct body *body,
     struct span *bytes);
 
+/*
+ * What msg knows of a message and an array does not; of an expunged one too.
+ * ERR_NOTFOUND: it has left the mailbox without a trace.
+ */
+struct saved {
+	uint64_t thread;
+	int64_t savedate_s;
+};
+int read_saved(struct db *db, uint64_t mailbox, uint32_t uid,
+    struct saved *saved);
+
 /* Sends the job home; the default for all but credentials. */
 void creds_home(struct rjob *j, int err);
 

@@ -1,8 +1,8 @@
 /*
  * Searching what the array does not know: digests, header fields, text.
  *
- * Each message goes through stages, each dearer than the one before: the row
- * and the digest; the header's bytes; the text parts. After each the tree is
+ * Each message goes through stages, each dearer than the one before: what the
+ * database has in its row; the digest; the header's bytes; the text parts. After each the tree is
  * evaluated again, with "not known" for what later stages may find, and most
  * messages are decided early. All BODY and TEXT keys of a search share one
  * pass over the text. That pass may stop in the middle of a part when the
@@ -24,7 +24,7 @@
 #define NEEDLES_MAX 256
 #define UIDS_MAX (SLICE_BYTES / sizeof(uint32_t))
 
-enum stage { STAGE_DIGEST, STAGE_HEADER, STAGE_TEXT, STAGES };
+enum stage { STAGE_SAVED, STAGE_DIGEST, STAGE_HEADER, STAGE_TEXT, STAGES };
 
 struct search_state {
 	struct search_leaves leaves;
@@ -33,6 +33,8 @@ struct search_state {
 	struct span needles[NEEDLES_MAX];
 	bool in_headers[NEEDLES_MAX];	/* a TEXT key: headers count too */
 	size_t needle_count;
+	uint64_t mailbox;
+	bool wants_saved;		/* there is a THREAD or SAVED key */
 	bool wants_fields;		/* there is a HEADER key */
 	bool wants_headers;		/* there is a TEXT key */
 	/* The message at hand: rows[row], or at NULL before it is begun. */
@@ -40,6 +42,7 @@ struct search_state {
 	const struct search_row *at;
 	enum stage stage;		/* the next; what is below is known */
 	struct arena arena;
+	struct saved saved;
 	struct body body;
 	struct digest digest;
 	struct span header;
@@ -83,12 +86,13 @@ search_free(struct op *op)
 }
 
 struct rjob_search *
-rjob_search_new(struct env *env, struct session *s,
+rjob_search_new(struct env *env, struct session *s, uint64_t mailbox,
     const struct search_key *key, size_t row_count)
 {
 	struct rjob_search *job = xcalloc(1, sizeof *job);
 
 	rjob_init(&job->j, RJOB_SEARCH, env, s, search_free);
+	job->mailbox = mailbox;
 	job->arena = job_arena_new();
 	job->key = search_key_copy(key, job->arena);
 	job->rows = xcalloc(row_count, sizeof *job->rows);
@@ -104,6 +108,8 @@ collect_needles(struct search_state *st, struct search_key *k)
 
 	if (k->op == SEARCH_HEADER)
 		st->wants_fields = true;
+	if (k->op >= SEARCH_THREAD)
+		st->wants_saved = true;
 	if (k->op == SEARCH_BODY || k->op == SEARCH_TEXT) {
 		if (st->needle_count == NEEDLES_MAX)
 			return ERR_LIMIT;
@@ -175,6 +181,23 @@ sent_leaf(const struct search_key *k, const struct digest *d)
 	return tri_of(day >= k->day);
 }
 
+static enum tri
+saved_leaf(const struct search_key *k, const struct saved *saved)
+{
+	int64_t day = date_day(saved->savedate_s, 0);
+
+	switch (k->op) {
+	case SEARCH_THREAD:
+		return tri_of(saved->thread == k->number);
+	case SEARCH_SAVED_BEFORE:
+		return tri_of(day < k->day);
+	case SEARCH_SAVED_ON:
+		return tri_of(day == k->day);
+	default:
+		return tri_of(day >= k->day);
+	}
+}
+
 static bool
 field_matches(struct search_state *st, const struct search_key *k)
 {
@@ -202,6 +225,11 @@ search_leaf(struct search_leaves *l, const struct search_key *k)
 	    leaves);
 	const struct envelope *e = &st->digest.envelope;
 
+	if (k->op >= SEARCH_THREAD)
+		return st->stage <= STAGE_SAVED ? TRI_UNKNOWN :
+		    saved_leaf(k, &st->saved);
+	if (st->stage <= STAGE_DIGEST)
+		return search_row_leaf(k, st->at);
 	switch (k->op) {
 	case SEARCH_SENT_BEFORE:
 	case SEARCH_SENT_ON:
@@ -276,6 +304,14 @@ read_block(struct reader *r, struct search_state *st, uint64_t off,
 }
 
 /* ---- the stages ---- */
+
+static int
+stage_saved(struct reader *r, struct search_state *st)
+{
+	if (!st->wants_saved)
+		return 0;
+	return read_saved(r->db, st->mailbox, st->at->row.uid, &st->saved);
+}
 
 static int
 stage_digest(struct reader *r, struct search_state *st)
@@ -442,6 +478,8 @@ stage_text(struct reader *r, struct search_state *st)
 static int
 run_stage(struct reader *r, struct search_state *st)
 {
+	if (st->stage == STAGE_SAVED)
+		return stage_saved(r, st);
 	if (st->stage == STAGE_DIGEST)
 		return stage_digest(r, st);
 	if (st->stage == STAGE_HEADER)
@@ -455,7 +493,7 @@ static void
 begin_row(struct search_state *st, const struct search_row *row)
 {
 	st->at = row;
-	st->stage = STAGE_DIGEST;
+	st->stage = STAGE_SAVED;
 	arena_clear(&st->arena);
 	st->window_len = 0;
 	st->header = (struct span){ 0 };
@@ -509,6 +547,7 @@ search_begin(struct rjob_search *s)
 	s->j.state = st;
 	st->leaves.leaf = search_leaf;
 	st->key = s->key;
+	st->mailbox = s->mailbox;
 	st->window = xmalloc(WINDOW_BYTES);
 	buf_init(&st->scratch);
 	buf_init(&st->line);
@@ -529,12 +568,16 @@ slice_search(struct reader *r, struct rjob *j)
 	struct rjob_search *s = CONTAINER_OF(j, struct rjob_search, j);
 	struct search_state *st;
 	enum verdict v = MATCHES_NOT;
+	struct mailbox_row box;
 	int err;
 
 	s->uid_count = 0;
 	if (!j->state && (err = search_begin(s)) < 0)
 		return err;
 	st = j->state;
+	if (st->wants_saved && (err = mailbox_access(r->db, j->actor,
+	    s->mailbox, RIGHT_READ, &box)) < 0)
+		return err;
 	while (st->row < s->row_count && s->uid_count < UIDS_MAX) {
 		if (!st->at)
 			begin_row(st, &s->rows[st->row]);

@@ -101,6 +101,8 @@ search_row_leaf(const struct search_key *k, const struct search_row *r)
 		    (int64_t)k->number);
 	case SEARCH_MODSEQ:
 		return tri_of(m->modseq >= k->number);
+	case SEARCH_EMAIL:
+		return tri_of(m->body == k->number);
 	default:
 		return TRI_NO;
 	}

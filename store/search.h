@@ -3,7 +3,7 @@
  *
  * First over what the array knows (flags, UIDs, sizes, internal dates), on
  * the loop, with the answer "not known" for the rest; then, for those rows
- * only, on a reader with digest and text. Semantics are those of RFC 9051
+ * only, on a reader with the rest of the row, digest and text. Semantics are those of RFC 9051
  * section 6.4.4; strings are UTF-8, case-folded (utf8_fold) by the parser.
  */
 #ifndef STORE_SEARCH_H
@@ -25,9 +25,12 @@ enum search_op {
 	SEARCH_SENT_BEFORE, SEARCH_SENT_ON, SEARCH_SENT_SINCE,	/* Date field */
 	SEARCH_OLDER, SEARCH_YOUNGER,		/* number: seconds before now_s */
 	SEARCH_MODSEQ,		/* modseq >= number */
+	SEARCH_EMAIL,		/* number: EMAILID */
 	SEARCH_HEADER,		/* name, text ("" : the field is there) */
 	SEARCH_SUBJECT, SEARCH_FROM, SEARCH_TO, SEARCH_CC, SEARCH_BCC,
-	SEARCH_BODY, SEARCH_TEXT		/* text */
+	SEARCH_BODY, SEARCH_TEXT,		/* text */
+	SEARCH_THREAD,				/* number: THREADID */
+	SEARCH_SAVED_BEFORE, SEARCH_SAVED_ON, SEARCH_SAVED_SINCE /* day */
 };
 
 struct search_key {

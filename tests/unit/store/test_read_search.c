@@ -63,7 +63,7 @@ static char *
 search(struct fixture *f, const struct search_key *k, const uint64_t *bodies,
     size_t n, size_t *slices)
 {
-	struct rjob_search *s = rjob_search_new(&f->env, NULL, k, n);
+	struct rjob_search *s = rjob_search_new(&f->env, NULL, 0, k, n);
 	struct buf out = BUF_INIT;
 	size_t done = 0;
 

@@ -337,7 +337,7 @@ static void
 do_search(struct client *c)
 {
 	struct search_key k = { .op = SEARCH_BODY, .text = SPAN("token1") };
-	struct rjob_search *s = rjob_search_new(c->s.env, &c->s, &k, c->n);
+	struct rjob_search *s = rjob_search_new(c->s.env, &c->s, 0, &k, c->n);
 
 	for (uint32_t seq = 1; seq <= c->n; seq++)
 		(void)view_get(&c->v, seq, &s->rows[seq - 1].row);
