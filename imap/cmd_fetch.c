@@ -121,6 +121,11 @@ fetch_put_head(struct imap *im, struct fetch *f, uint32_t seq,
 		buf_adds(out, "RFC822.SIZE ");
 		buf_addu(out, row->size);
 	}
+	if (items & FETCH_EMAILID) {
+		fetch_put_space(f, out);
+		buf_adds(out, "EMAILID ");
+		imap_put_objectid(out, OBJECT_EMAIL, row->body);
+	}
 }
 
 /* ---- the command ---- */

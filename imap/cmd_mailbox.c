@@ -2,6 +2,8 @@
  * CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501 sections 6.3.3 to
  * 6.3.7): one write request each, by name; the writer judges.
  */
+#include <inttypes.h>
+
 #include "imap/imap_priv.h"
 #include "server/base/xalloc.h"
 #include "store/write.h"
@@ -111,6 +113,7 @@ imap_done_mailbox(struct imap *im, struct op *op)
 	struct wreq_mailbox *r = CONTAINER_OF(op, struct wreq_mailbox, w.op);
 	const char *text = texts[r->how];
 	bool is_create = r->how == MAILBOX_CREATE;
+	uint64_t mailbox = r->mailbox_r;
 	int err = op->err;
 
 	op_free(op);
@@ -121,5 +124,10 @@ imap_done_mailbox(struct imap *im, struct op *op)
 	if (err == ERR_INUSE && is_create)
 		return imap_no(im, "USEATTR",
 		    "Another mailbox has this use already");
-	return err < 0 ? imap_fail(im, err) : imap_ok(im, NULL, text);
+	if (err < 0)
+		return imap_fail(im, err);
+	/* RFC 8474 section 4.1 */
+	return imap_ok(im, is_create ? arena_printf(&im->cmd.arena,
+	    "MAILBOXID (%c%" PRIu64 ")", OBJECT_MAILBOX, mailbox) : NULL,
+	    text);
 }

@@ -148,6 +148,10 @@ selected(struct imap *im)
 	    "] UIDs valid\r\n");
 	put_number(out, "* OK [UIDNEXT ", view_uidnext(v),
 	    "] Predicted next UID\r\n");
+	/* RFC 8474 section 4.2 */
+	buf_adds(out, "* OK [MAILBOXID ");
+	imap_put_objectid(out, OBJECT_MAILBOX, view_mailbox(v));
+	buf_adds(out, "] Its id\r\n");
 	/* RFC 7162 3.1.2.1: to whoever selects, as CLIENTS expect it. */
 	imap_put_highestmodseq(im);
 	return resync_start(im);

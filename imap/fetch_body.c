@@ -24,6 +24,7 @@
 #include "imap/downgrade.h"
 #include "imap/fetch_priv.h"
 #include "imap/section.h"
+#include "server/base/utf8.h"
 #include "server/base/xalloc.h"
 #include "store/mime/mime.h"
 #include "store/read.h"
@@ -31,7 +32,12 @@
 #define BATCH_MESSAGES 256u
 #define BATCH_ITEMS 1024u
 
-#define FETCH_DIGEST (FETCH_ENVELOPE | FETCH_BODY | FETCH_BODYSTRUCTURE)
+#define FETCH_DIGEST (FETCH_ENVELOPE | FETCH_BODY | FETCH_BODYSTRUCTURE | \
+    FETCH_PREVIEW)
+#define FETCH_SAVED (FETCH_THREADID | FETCH_SAVEDATE)
+
+/* RFC 8970 section 3.3: characters of a preview. */
+#define PREVIEW_CHARS 200
 
 struct batch_msg {
 	uint32_t uid, size;
@@ -78,7 +84,8 @@ is_to_be_found(const struct imap_section *s)
 bool
 fetch_needs_reader(const struct imap_fetch_args *a)
 {
-	return (a->items & FETCH_DIGEST) || a->body_count > 0;
+	return (a->items & (FETCH_DIGEST | FETCH_SAVED)) ||
+	    a->body_count > 0;
 }
 
 static void
@@ -244,14 +251,15 @@ plan_message(struct imap *im, struct fetch_batch *b,
 	const struct imap_fetch_args *args = &im->cmd.args.fetch;
 	const struct batch_msg *m = &b->msgs[msg];
 	struct read_item item = { .body = m->body, .tag = m->uid,
-	    .digest = args->items & FETCH_DIGEST };
+	    .digest = args->items & FETCH_DIGEST,
+	    .saved = args->items & FETCH_SAVED };
 	size_t before = b->item_count;
 
 	for (size_t s = 0; s < args->body_count; s++) {
 		if (!plan_section(m, &args->bodies[s], s, &item))
 			continue;
 		plan_item(b, items, msg, (int)s, &item);
-		item.digest = false;
+		item.digest = item.saved = false;
 	}
 	if (b->item_count > before)
 		return;
@@ -268,6 +276,8 @@ submit_reads(struct imap *im, struct fetch_batch *b)
 	struct rjob_messages *job = rjob_messages_new(im->s.env, &im->s,
 	    most);
 
+	if (im->cmd.args.fetch.items & FETCH_SAVED)
+		job->mailbox = view_mailbox(&im->view);
 	free(b->items);
 	b->items = xcalloc(most, sizeof *b->items);
 	b->item_count = 0;
@@ -318,6 +328,41 @@ put_bytes(struct buf *out, struct span bytes, unsigned flavour)
 			p[i] = (char)0x80;
 }
 
+/* RFC 8474 and 8514: of a message that has left both are NIL. */
+static void
+put_saved(struct imap *im, struct fetch *f, const struct read_piece *pc)
+{
+	struct buf *out = im->s.out;
+
+	if (f->items & FETCH_THREADID) {
+		fetch_put_space(f, out);
+		buf_adds(out, "THREADID ");
+		imap_put_objectid(out, OBJECT_THREAD, pc->thread);
+	}
+	if (f->items & FETCH_SAVEDATE) {
+		fetch_put_space(f, out);
+		buf_adds(out, "SAVEDATE ");
+		if (pc->thread)
+			imap_put_internaldate(out, pc->savedate_s);
+		else
+			buf_adds(out, "NIL");
+	}
+	if ((f->items & FETCH_SAVED) && pc->thread == 0)
+		f->some_gone = true;
+}
+
+static void
+put_preview(struct imap *im, struct span preview)
+{
+	size_t len = 0;
+	uint32_t cp;
+
+	for (size_t i = 0; i < PREVIEW_CHARS && len < preview.len; i++)
+		len += utf8_decode(span_from(preview, len), &cp);
+	buf_adds(im->s.out, "PREVIEW ");
+	imap_put_string(im->s.out, span_head(preview, len), im->is_utf8);
+}
+
 static void
 put_digest(struct imap *im, struct fetch *f,
     const struct read_piece *pc)
@@ -344,6 +389,10 @@ put_digest(struct imap *im, struct fetch *f,
 		buf_adds(out, "BODYSTRUCTURE ");
 		imap_put_bodystructure(out, &d, true, im->is_utf8);
 	}
+	if (f->items & FETCH_PREVIEW) {
+		fetch_put_space(f, out);
+		put_preview(im, d.preview);
+	}
 	arena_release(&a);
 }
 
@@ -357,6 +406,7 @@ open_line(struct imap *im, struct fetch *f, const struct batch_msg *m,
 
 	(void)view_get(&im->view, seq, &row);
 	fetch_put_head(im, f, seq, &row);
+	put_saved(im, f, pc);
 	put_digest(im, f, pc);
 	b->is_open = true;
 	b->section = 0;

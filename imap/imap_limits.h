@@ -46,6 +46,7 @@
 #define IMAP_LIST_PATTERNS_MAX 64u
 #define IMAP_PATTERN_MAX 1000u		/* bytes of UTF-8, reference included */
 #define IMAP_FLAGS_MAX 200u		/* words in one flag list */
+#define IMAP_OBJECTID_MAX 255u		/* RFC 8474 section 7 */
 #define IMAP_ID_PAIRS_MAX 30u		/* RFC 2971 section 3.3 */
 #define IMAP_ENABLE_MAX 32u		/* words */
 #define IMAP_APPEND_MAX 100u		/* messages in one APPEND */

@@ -220,6 +220,31 @@ imap_parse_nz_number(struct imap_parser *p, uint32_t *n)
 	return PARSE_OK;
 }
 
+static bool
+is_objectid_char(unsigned char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	    (c >= '0' && c <= '9') || c == '_' || c == '-';
+}
+
+enum parse
+imap_parse_objectid(struct imap_parser *p, enum object_kind kind,
+    uint64_t *id)
+{
+	struct span word = cursor_while(&p->c, is_objectid_char);
+	struct cursor c = cursor_of_span(word);
+	uint64_t n;
+
+	*id = 0;
+	if (word.len == 0 || word.len > IMAP_OBJECTID_MAX)
+		return imap_bad(p, "expected an object id");
+	/* Ids are compared as text: one with a zero in front is another. */
+	if (cursor_skip(&c, (char)kind) && cursor_peek(&c) != '0' &&
+	    cursor_number(&c, INT64_MAX, &n) && cursor_at_end(&c))
+		*id = n;
+	return PARSE_OK;
+}
+
 /* seq-number */
 static enum parse
 parse_seq_number(struct imap_parser *p, uint32_t *n)

@@ -30,6 +30,13 @@
 
 struct framer_roles;
 
+/* RFC 8474: the first letter of an id, as ids of two kinds must differ. */
+enum object_kind {
+	OBJECT_MAILBOX = 'F',
+	OBJECT_EMAIL = 'M',
+	OBJECT_THREAD = 'T'
+};
+
 struct imap_parser {
 	struct cursor c;
 	struct arena *arena;
@@ -94,6 +101,13 @@ enum parse imap_parse_seqset(struct imap_parser *p, struct seqset *set);
  * in use, 0 if there is none). The result may reach beyond max.
  */
 struct seqrange imap_seqrange_resolve(struct seqrange r, uint32_t max);
+
+/*
+ * objectid (RFC 8474 section 7) of a kind, as imap_put_objectid writes it.
+ * Any other that is well-formed is nobody's: *id is 0.
+ */
+enum parse imap_parse_objectid(struct imap_parser *p, enum object_kind kind,
+    uint64_t *id);
 
 /*
  * A mailbox name as NFC UTF-8: decoded from modified UTF-7, or taken as it is
@@ -181,7 +195,9 @@ enum imap_status_item {
 	STATUS_UNSEEN = 1 << 4,
 	STATUS_APPENDLIMIT = 1 << 5,	/* RFC 7889 */
 	STATUS_HIGHESTMODSEQ = 1 << 6,	/* RFC 7162 */
-	STATUS_SIZE = 1 << 7		/* RFC 8438 */
+	STATUS_SIZE = 1 << 7,		/* RFC 8438 */
+	STATUS_DELETED = 1 << 8,	/* RFC 9051 */
+	STATUS_MAILBOXID = 1 << 9	/* RFC 8474 */
 };
 struct imap_status_args {
 	struct span name;
@@ -257,7 +273,11 @@ enum imap_fetch_item {
 	FETCH_ENVELOPE = 1 << 4,
 	FETCH_BODY = 1 << 5,		/* without extension fields */
 	FETCH_BODYSTRUCTURE = 1 << 6,
-	FETCH_MODSEQ = 1 << 7		/* RFC 7162; CHANGEDSINCE has it */
+	FETCH_MODSEQ = 1 << 7,		/* RFC 7162; CHANGEDSINCE has it */
+	FETCH_EMAILID = 1 << 8,		/* RFC 8474 */
+	FETCH_THREADID = 1 << 9,
+	FETCH_SAVEDATE = 1 << 10,	/* RFC 8514 */
+	FETCH_PREVIEW = 1 << 11		/* RFC 8970 */
 };
 
 enum imap_section_what {

@@ -33,6 +33,9 @@ static const struct {
 	{ "ENVELOPE", FETCH_ENVELOPE },
 	{ "BODYSTRUCTURE", FETCH_BODYSTRUCTURE },
 	{ "MODSEQ", FETCH_MODSEQ },
+	{ "EMAILID", FETCH_EMAILID },
+	{ "THREADID", FETCH_THREADID },
+	{ "SAVEDATE", FETCH_SAVEDATE },
 };
 
 /* The old names of some sections. */
@@ -220,6 +223,26 @@ add_body(struct imap_parser *p, struct imap_fetch_args *f)
 	return &f->bodies[f->body_count++];
 }
 
+/*
+ * ["SP" "(" "LAZY" ")"], RFC 8970 section 6. Previews are at hand, so it
+ * makes no difference.
+ */
+static enum parse
+parse_preview(struct imap_parser *p, struct imap_fetch_args *f)
+{
+	struct cursor look = p->c;
+
+	f->items |= FETCH_PREVIEW;
+	/* A modifier of FETCH may follow just as well. */
+	if (!cursor_skip(&look, ' ') || !cursor_skip(&look, '(') ||
+	    !cursor_skip_word(&look, "LAZY"))
+		return PARSE_OK;
+	while (cursor_skip_word(&look, " LAZY"))
+		;
+	p->c = look;
+	return imap_expect(p, ')', "expected \")\" after LAZY");
+}
+
 static enum parse
 parse_item(struct imap_parser *p, struct imap_fetch_args *f)
 {
@@ -234,6 +257,8 @@ parse_item(struct imap_parser *p, struct imap_fetch_args *f)
 		f->items |= items[i].item;
 		return PARSE_OK;
 	}
+	if (span_iis(word, "PREVIEW"))
+		return parse_preview(p, f);
 	if (span_iis(word, "BODY") && cursor_peek(&p->c) != '[') {
 		f->items |= FETCH_BODY;
 		return PARSE_OK;

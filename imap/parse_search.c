@@ -42,6 +42,8 @@ enum shape {
 	SHAPE_KEYWORD,		/* atom */
 	SHAPE_MODSEQ,		/* [entry-name type] number */
 	SHAPE_HEADER,		/* astring astring */
+	SHAPE_EMAILID,		/* objectid */
+	SHAPE_THREADID,
 	SHAPE_OLDER,		/* nz-number */
 	SHAPE_YOUNGER,
 	SHAPE_NEW,
@@ -65,6 +67,7 @@ static const struct keyword {
 	{ "CC", SHAPE_TEXT, SEARCH_CC },
 	{ "DELETED", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_DELETED },
 	{ "DRAFT", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_DRAFT },
+	{ "EMAILID", SHAPE_EMAILID, SEARCH_EMAIL },
 	{ "FLAGGED", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_FLAGGED },
 	{ "FROM", SHAPE_TEXT, SEARCH_FROM },
 	{ "HEADER", SHAPE_HEADER, SEARCH_HEADER },
@@ -78,6 +81,10 @@ static const struct keyword {
 	{ "ON", SHAPE_DATE, SEARCH_ON },
 	{ "OR", SHAPE_OR, SEARCH_OR },
 	{ "RECENT", SHAPE_PLAIN, SEARCH_RECENT },
+	{ "SAVEDATESUPPORTED", SHAPE_PLAIN, SEARCH_ALL },
+	{ "SAVEDBEFORE", SHAPE_DATE, SEARCH_SAVED_BEFORE },
+	{ "SAVEDON", SHAPE_DATE, SEARCH_SAVED_ON },
+	{ "SAVEDSINCE", SHAPE_DATE, SEARCH_SAVED_SINCE },
 	{ "SEEN", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_SEEN },
 	{ "SENTBEFORE", SHAPE_DATE, SEARCH_SENT_BEFORE },
 	{ "SENTON", SHAPE_DATE, SEARCH_SENT_ON },
@@ -86,6 +93,7 @@ static const struct keyword {
 	{ "SMALLER", SHAPE_NUMBER, SEARCH_SMALLER },
 	{ "SUBJECT", SHAPE_TEXT, SEARCH_SUBJECT },
 	{ "TEXT", SHAPE_TEXT, SEARCH_TEXT },
+	{ "THREADID", SHAPE_THREADID, SEARCH_THREAD },
 	{ "TO", SHAPE_TEXT, SEARCH_TO },
 	{ "UID", SHAPE_UID, SEARCH_UIDS },
 	{ "UNANSWERED", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_ANSWERED, true },
@@ -276,6 +284,17 @@ parse_interval(struct search *s, enum imap_search_ref_kind kind,
 	return PARSE_OK;
 }
 
+/* An id that is nobody's finds nothing. */
+static enum parse
+parse_objectid(struct search *s, enum object_kind kind, struct search_key *k)
+{
+	if (imap_parse_objectid(s->p, kind, &k->number))
+		return PARSE_BAD;
+	if (k->number == 0)
+		k->op = SEARCH_NONE;
+	return PARSE_OK;
+}
+
 static enum parse
 parse_or(struct search *s, struct search_key *k)
 {
@@ -322,6 +341,12 @@ parse_rest(struct search *s, const struct keyword *row,
 		r = parse_field_name(s, &k->name) ||
 		    imap_parse_space(s->p) || parse_needle(s, &k->text) ?
 		    PARSE_BAD : PARSE_OK;
+		break;
+	case SHAPE_EMAILID:
+		r = parse_objectid(s, OBJECT_EMAIL, k);
+		break;
+	case SHAPE_THREADID:
+		r = parse_objectid(s, OBJECT_THREAD, k);
 		break;
 	case SHAPE_OLDER:
 		r = parse_interval(s, SEARCH_REF_OLDER, k);

@@ -159,6 +159,19 @@ imap_put_modseq(struct buf *out, uint64_t modseq)
 }
 
 void
+imap_put_objectid(struct buf *out, enum object_kind kind, uint64_t id)
+{
+	if (id == 0) {
+		buf_adds(out, "NIL");
+		return;
+	}
+	buf_addc(out, '(');
+	buf_addc(out, (char)kind);
+	buf_addu(out, id);
+	buf_addc(out, ')');
+}
+
+void
 imap_put_internaldate(struct buf *out, int64_t utc_s)
 {
 	buf_addc(out, '"');
@@ -203,6 +216,8 @@ imap_put_status(struct buf *out, const struct mailbox_info *box,
 		{ STATUS_APPENDLIMIT, "APPENDLIMIT", append_limit },
 		{ STATUS_HIGHESTMODSEQ, "HIGHESTMODSEQ", box->modseq },
 		{ STATUS_SIZE, "SIZE", box->bytes },
+		{ STATUS_DELETED, "DELETED", box->deleted },
+		{ STATUS_MAILBOXID, "MAILBOXID", box->id },
 	};
 	const char *space = "";
 
@@ -213,7 +228,10 @@ imap_put_status(struct buf *out, const struct mailbox_info *box,
 		buf_adds(out, space);
 		buf_adds(out, rows[i].name);
 		buf_addc(out, ' ');
-		buf_addu(out, rows[i].value);
+		if (rows[i].item == STATUS_MAILBOXID)
+			imap_put_objectid(out, OBJECT_MAILBOX, box->id);
+		else
+			buf_addu(out, rows[i].value);
 		space = " ";
 	}
 	buf_addc(out, ')');

@@ -48,6 +48,9 @@ void imap_put_flags(struct buf *out, uint64_t flags, bool recent,
 /* "MODSEQ (7)" (RFC 7162 section 3.1.4.2). */
 void imap_put_modseq(struct buf *out, uint64_t modseq);
 
+/* "(M17)" (RFC 8474); NIL for 0. */
+void imap_put_objectid(struct buf *out, enum object_kind kind, uint64_t id);
+
 /* date-time with its quotes: "17-Jul-1996 02:44:25 +0000". */
 void imap_put_internaldate(struct buf *out, int64_t utc_s);
 

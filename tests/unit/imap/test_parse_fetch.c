@@ -14,6 +14,11 @@ TEST(test_parse_fetch_knows_items_and_macros)
 		{ " 1 (FLAGS UID)", FETCH_FLAGS | FETCH_UID },
 		{ " 1:* (uid rfc822.size flags)",
 		    FETCH_UID | FETCH_SIZE | FETCH_FLAGS },
+		{ " 1 (EMAILID threadid SAVEDATE)",
+		    FETCH_EMAILID | FETCH_THREADID | FETCH_SAVEDATE },
+		{ " 1 (PREVIEW (LAZY) FLAGS)", FETCH_PREVIEW | FETCH_FLAGS },
+		{ " 1 preview (lazy lazy)", FETCH_PREVIEW },
+		{ " 1 PREVIEW", FETCH_PREVIEW },
 		{ " 1 FAST", FETCH_FLAGS | FETCH_INTERNALDATE | FETCH_SIZE },
 		{ " 1 all", FETCH_FLAGS | FETCH_INTERNALDATE | FETCH_SIZE |
 		    FETCH_ENVELOPE },

@@ -23,6 +23,10 @@ put_key(struct buf *b, const struct search_key *k)
 		[SEARCH_FROM] = "from", [SEARCH_TO] = "to",
 		[SEARCH_CC] = "cc", [SEARCH_BCC] = "bcc",
 		[SEARCH_BODY] = "body", [SEARCH_TEXT] = "text",
+		[SEARCH_EMAIL] = "email", [SEARCH_THREAD] = "thread",
+		[SEARCH_SAVED_BEFORE] = "savedbefore",
+		[SEARCH_SAVED_ON] = "savedon",
+		[SEARCH_SAVED_SINCE] = "savedsince",
 	};
 
 	if (k->kid_count)
@@ -30,9 +34,11 @@ put_key(struct buf *b, const struct search_key *k)
 	buf_adds(b, names[k->op]);
 	if (k->op == SEARCH_FLAGS)
 		buf_printf(b, ":%ju", (uintmax_t)k->mask);
-	if (k->op == SEARCH_LARGER || k->op == SEARCH_SMALLER)
+	if (k->op == SEARCH_LARGER || k->op == SEARCH_SMALLER ||
+	    k->op == SEARCH_EMAIL || k->op == SEARCH_THREAD)
 		buf_printf(b, ":%ju", (uintmax_t)k->number);
-	if (k->op >= SEARCH_BEFORE && k->op <= SEARCH_SENT_SINCE)
+	if ((k->op >= SEARCH_BEFORE && k->op <= SEARCH_SENT_SINCE) ||
+	    k->op >= SEARCH_SAVED_BEFORE)
 		buf_printf(b, ":%jd", (intmax_t)k->day);
 	if (k->op == SEARCH_UIDS) {
 		buf_addc(b, ':');
@@ -40,7 +46,7 @@ put_key(struct buf *b, const struct search_key *k)
 	}
 	if (k->op == SEARCH_HEADER)
 		buf_printf(b, ":%.*s", SPAN_ARG(k->name));
-	if (k->op >= SEARCH_HEADER)
+	if (k->op >= SEARCH_HEADER && k->op <= SEARCH_TEXT)
 		buf_printf(b, ":%.*s", SPAN_ARG(k->text));
 	for (size_t i = 0; i < k->kid_count; i++) {
 		buf_addc(b, ' ');
@@ -76,6 +82,17 @@ TEST(test_parse_search_knows_every_key)
 		{ " CC x", "cc:x" },
 		{ " DELETED", "flags:8" },
 		{ " DRAFT", "flags:16" },
+		{ " EMAILID M17", "email:17" },
+		{ " EMAILID m17", "none" },
+		{ " EMAILID M017", "none" },
+		{ " EMAILID M9223372036854775808", "none" },
+		{ " EMAILID M17-", "none" },
+		{ " THREADID T5", "thread:5" },
+		{ " THREADID M5", "none" },
+		{ " SAVEDATESUPPORTED", "all" },
+		{ " SAVEDBEFORE 2-Jan-1970", "savedbefore:1" },
+		{ " SAVEDON 3-Jan-1970", "savedon:2" },
+		{ " SAVEDSINCE 3-Jan-1970", "savedsince:2" },
 		{ " FLAGGED", "flags:4" },
 		{ " FROM \"SMITH\"", "from:smith" },
 		{ " HEADER Message-ID <X@y>", "header:message-id:<x@y>" },
