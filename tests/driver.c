@@ -55,12 +55,13 @@ world_open(struct world *w)
 	w->log.sink = keep_complaint;
 	w->budget.limit = 256u << 20;
 	post_init(&w->home, NULL);
+	zone_init(&w->zone);
 	w->work.submit = work_at_once;
 	w->env = (struct env){
 		.clock = &w->clock.clock, .random = &w->random.random,
 		.log = &w->log, .stats = &w->stats, .budget = &w->budget,
 		.home = &w->home, .work = &w->work,
-		.hostname = WORLD_HOST, .version = "0.0.0",
+		.dns = &w->zone.source, .hostname = WORLD_HOST, .version = "0.0.0",
 	};
 	random_fill(&w->random.random, &w->env.hash_key,
 	    sizeof w->env.hash_key);
@@ -107,6 +108,7 @@ world_close(struct world *w, struct buf *why)
 		breaches++;
 	}
 	post_release(&w->home);
+	zone_release(&w->zone);
 	buf_release(&w->complaints);
 	return breaches;
 }

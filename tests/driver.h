@@ -19,6 +19,7 @@
 #include "server/base/session.h"
 #include "store/hub.h"
 #include "store/store.h"
+#include "tests/zone.h"
 
 #define WORLD_HOST "mail.example.org"
 #define WORLD_DOMAIN "example.org"
@@ -32,6 +33,7 @@ struct world {
 	struct budget budget;
 	struct post home;
 	struct work work;		/* runs every job at once */
+	struct zone zone;		/* what DNS says */
 	struct env env;
 	struct store *store;
 	struct list clients;

@@ -18,6 +18,8 @@
 #include "server/base/work.h"
 
 struct cred_source;	/* server/base/cred.h */
+struct dialer;		/* server/base/dial.h */
+struct dns_source;	/* server/base/dns.h */
 struct hub;		/* store/hub.h */
 struct store;		/* store/store.h */
 struct throttle;	/* auth/throttle.h */
@@ -34,6 +36,8 @@ struct env {
 	struct store *store;
 	struct hub *hub;
 	struct cred_source *creds;
+	struct dns_source *dns;
+	struct dialer *dialer;
 	struct throttle *throttle;
 	struct passcache *passcache;
 	struct hash_key hash_key;	/* random, for tables of this process */

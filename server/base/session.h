@@ -15,7 +15,8 @@
  *  - WANT_TURN: turn() is called in a later turn of the loop, after others.
  *  - WANT_TLS: what was read and not consumed is thrown away (RFC 3207
  *    section 4.2), out is flushed, the handshake is made, then secured() is
- *    called. A failed handshake ends the session.
+ *    called. A failed handshake ends the session. On a connection that we
+ *    made, tls_want says what the handshake must satisfy.
  *  - WANT_DEFLATE: out is flushed, then both directions are compressed.
  *  - WANT_DRAIN: like WANT_PAUSE until out is below the low-water mark, then
  *    drained() is called.
@@ -40,6 +41,7 @@
 struct changeset;
 struct env;
 struct session;
+struct tls_want;	/* server/base/dial.h */
 
 enum want {
 	WANT_INPUT,
@@ -78,6 +80,21 @@ struct session_ops {
 #define ADDR_TEXT_MAX 64	/* "IPv6:..." and a zone, with room */
 #define CHANNEL_BINDING_MAX 64
 
+/* What a server's certificate was verified by, on a connection we made. */
+enum tls_verified { TLS_UNVERIFIED, TLS_BY_PKIX, TLS_BY_DANE };
+
+/* Why it was not: the kinds that RFC 8460 section 4.3 tells apart. */
+enum tls_fault {
+	TLS_FAULT_NONE,
+	TLS_FAULT_HOST,		/* it is for other names */
+	TLS_FAULT_EXPIRED,	/* or not yet valid */
+	TLS_FAULT_UNTRUSTED,	/* no chain to what we trust */
+	TLS_FAULT_TLSA,		/* none of the TLSA records fits */
+	TLS_FAULT_OTHER		/* the handshake failed for other reasons */
+};
+
+#define FAILURE_TEXT_MAX 160
+
 /* Who is at the other end. Filled by the driver before start()/secured(). */
 struct peer {
 	char addr[ADDR_TEXT_MAX];	/* "192.0.2.1", "2001:db8::1"; "local" */
@@ -97,6 +114,16 @@ struct peer {
 	/* RFC 5929 section 4: hash of our certificate. */
 	unsigned char endpoint[CHANNEL_BINDING_MAX];
 	size_t endpoint_len;
+	/* Of connections that we made: */
+	enum tls_verified tls_verified;
+	enum tls_fault tls_fault;
+	/*
+	 * Why it ended although the session did not want it to, set before
+	 * end(): ERR_TIMEOUT, ERR_IO, ERR_CLOSED (the peer's end), ERR_TLS,
+	 * ERR_BUSY; 0: it wanted to. failure_text says it in plain words.
+	 */
+	int failure;
+	char failure_text[FAILURE_TEXT_MAX];
 };
 
 /* What the driver wants to hear; filled by the driver. */
@@ -114,6 +141,8 @@ struct session {
 	int64_t deadline_ms;		/* env clock, monotonic; 0: none */
 	struct list ops_out;		/* ops it waits for */
 	const struct session_driver *driver;
+	/* For WANT_TLS on a connection that we made; borrowed. */
+	const struct tls_want *tls_want;
 	/* The account logged in, 0 before. For limits and for the hub. */
 	uint64_t account;
 };

@@ -669,6 +669,21 @@ do_advance(struct run *r, struct span rest)
 	world_advance(&r->world, ms);
 }
 
+/* dns NAME TYPE VALUE [secure|bogus] */
+static void
+do_dns(struct run *r, struct span rest)
+{
+	char *name = take_string(&rest), *type = take_string(&rest);
+	char *value = take_string(&rest);
+
+	if (!zone_add(&r->world.zone, span_of(name), span_of(type),
+	    span_of(value), take_word(&rest)))
+		fail(r, "not a record of DNS");
+	free(name);
+	free(type);
+	free(value);
+}
+
 static void
 do_log(struct run *r, struct span rest)
 {
@@ -681,7 +696,7 @@ static const struct {
 	void (*run)(struct run *, struct span);
 } directives[] = {
 	{ "advance", do_advance }, { "alias", do_alias },
-	{ "clock", do_clock }, { "disable", do_disable },
+	{ "clock", do_clock }, { "disable", do_disable }, { "dns", do_dns },
 	{ "enable", do_enable }, { "log", do_log }, { "mail", do_mail },
 	{ "message", do_message }, { "refuse", do_refuse },
 	{ "user", do_user },
