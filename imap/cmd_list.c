@@ -1,6 +1,7 @@
 /*
  * LIST, LSUB (RFC 3501 sections 6.3.8, 6.3.9) and XLIST, with LIST-EXTENDED
- * (RFC 5258), LIST-STATUS (RFC 5819) and SPECIAL-USE (RFC 6154).
+ * (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154) and LIST-METADATA
+ * (RFC 9590).
  *
  * One read gives every mailbox and every subscription, both sorted with '/'
  * lowest. From them one list of names is made, in the same order: those of
@@ -16,6 +17,7 @@
 
 #include "imap/imap_priv.h"
 #include "imap/listmatch.h"
+#include "imap/metadata.h"
 #include "imap/sync.h"
 #include "server/base/xalloc.h"
 #include "store/read.h"
@@ -298,22 +300,45 @@ put_status(struct imap *im, const struct entry *e)
 	buf_adds(out, "\r\n");
 }
 
+/*
+ * RFC 9590 section 3: annotations are read mailbox by mailbox, so that those
+ * of a thousand are never together in memory.
+ */
 static void
+read_metadata(struct imap *im, const struct entry *e)
+{
+	const struct imap_list_args *a = &im->cmd.args.list;
+	struct rjob_metadata *job = rjob_metadata_new(im->s.env, &im->s,
+	    a->entry_count);
+
+	imap_metadata_entries(job, a->entries);
+	job->mailbox = e->box->id;
+	store_read(im->s.env->store, &job->j);
+}
+
+/* Whether an op is out now, for what there is to be said besides. */
+static bool
 put_entry(struct imap *im, const struct entry *e)
 {
 	const struct imap_list_args *a = &im->cmd.args.list;
 
 	if (!e->matches)
-		return;
+		return false;
 	/* RFC 5258 section 3.3: of parents only those that stand for more. */
 	if (!e->is_selected &&
 	    !((a->select & LIST_RECURSIVEMATCH) && e->has_hidden))
-		return;
+		return false;
 	put_line(im, e);
+	if (!e->is_selected || !e->box)
+		return false;
 	/* RFC 5819 section 2: none for what cannot be selected. */
-	if ((a->returns & LIST_RETURN_STATUS) && e->is_selected && e->box &&
-	    !e->box->noselect)
+	if ((a->returns & LIST_RETURN_STATUS) && !e->box->noselect)
 		put_status(im, e);
+	if (a->returns & LIST_RETURN_METADATA) {
+		read_metadata(im, e);
+		return true;
+	}
+	return false;
 }
 
 static enum imap_step
@@ -336,9 +361,27 @@ list_go_on(struct imap *im, struct list_state *st)
 	while (st->at < st->n) {
 		if (!imap_has_time(im))
 			return STEP_YIELD;
-		put_entry(im, &st->v[st->at++]);
+		if (put_entry(im, &st->v[st->at++]))
+			return STEP_WAIT;
 	}
 	return list_over(im);
+}
+
+/* A slice of the annotations of the mailbox that was listed last. */
+static enum imap_step
+list_metadata(struct imap *im, struct list_state *st,
+    struct rjob_metadata *job)
+{
+	if (job->j.op.err == 0)
+		imap_put_metadata(im, st->v[st->at - 1].name, job);
+	if (job->j.op.err == 0 && job->j.more) {
+		op_adopt(&job->j.op, &im->s);
+		store_read(im->s.env->store, &job->j);
+		return STEP_WAIT;
+	}
+	/* RFC 9590 section 3: what cannot be read is left out. */
+	op_free(&job->j.op);
+	return list_go_on(im, st);
 }
 
 /* ---- the commands ---- */
@@ -377,6 +420,9 @@ imap_done_list(struct imap *im, struct op *op)
 {
 	struct list_state *st = im->cmd.state;
 
+	if (op && st->job)
+		return list_metadata(im, st, CONTAINER_OF(op,
+		    struct rjob_metadata, j.op));
 	if (op) {
 		st->job = CONTAINER_OF(op, struct rjob_list, j.op);
 		if (op->err < 0)

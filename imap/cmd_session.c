@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "imap/imap_priv.h"
+#include "imap/metadata.h"
 #include "imap/sync.h"
 #include "server/base/xalloc.h"
 
@@ -21,6 +22,7 @@ static const char *const capabilities[] = {
 	"WITHIN", "STATUS=SIZE",
 	"CHILDREN", "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE",
 	"CREATE-SPECIAL-USE", "XLIST", "OBJECTID", "SAVEDATE", "PREVIEW",
+	"METADATA", "METADATA-SERVER", "LIST-METADATA",
 };
 
 static bool
@@ -137,10 +139,13 @@ imap_run_enable(struct imap *im)
 {
 	const struct imap_enable_args *a = &im->cmd.args.enable;
 	bool condstore = false, qresync = false;
+	bool metadata = false, metadata_server = false;
 
 	for (size_t i = 0; i < a->count; i++) {
 		condstore |= span_iis(a->words[i], "CONDSTORE");
 		qresync |= span_iis(a->words[i], "QRESYNC");
+		metadata |= span_iis(a->words[i], "METADATA");
+		metadata_server |= span_iis(a->words[i], "METADATA-SERVER");
 	}
 	condstore &= !im->is_condstore;
 	qresync &= !im->is_qresync;
@@ -148,9 +153,13 @@ imap_run_enable(struct imap *im)
 	if (condstore || qresync)
 		imap_enable_condstore(im);
 	im->is_qresync |= qresync;
+	if (metadata || metadata_server)
+		imap_enable_metadata(im);
 	buf_adds(im->s.out, "* ENABLED");
 	buf_adds(im->s.out, condstore ? " CONDSTORE" : "");
 	buf_adds(im->s.out, qresync ? " QRESYNC" : "");
+	buf_adds(im->s.out, metadata ? " METADATA" : "");
+	buf_adds(im->s.out, metadata_server ? " METADATA-SERVER" : "");
 	buf_adds(im->s.out, "\r\n");
 	return imap_ok(im, NULL, "ENABLE completed");
 }

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "imap/imap_priv.h"
+#include "imap/metadata.h"
 #include "imap/sync.h"
 #include "server/base/xalloc.h"
 
@@ -676,6 +677,10 @@ imap_changed(struct session *session, struct changeset *cs)
 		bye(im, "The account has been changed, log in again");
 		return;
 	}
+	if (!imap_metadata_changed(im, cs)) {
+		bye(im, "Too much news for a client that does not ask");
+		return;
+	}
 	if (im->mode != MODE_IDLE || im->s.want != WANT_INPUT)
 		return;
 	step_begin(im);
@@ -734,6 +739,7 @@ imap_end(struct session *session)
 		login_release(im->login);
 	free(im->login);
 	framer_release(&im->framer);
+	buf_release(&im->metadata_news);
 	free(im->name);
 	free(im);
 }
@@ -760,6 +766,7 @@ imap_make(struct env *env, const void *settings)
 	session_init(&im->s, &imap_ops, env);
 	im->settings = settings;
 	im->state = ST_NOAUTH;
+	buf_init(&im->metadata_news);
 	framer_init(&im->framer, &imap_literal_roles, env->budget);
 	return &im->s;
 }

@@ -143,6 +143,8 @@ struct imap {
 	bool is_utf8;			/* UTF8=ACCEPT; nothing sets it yet */
 	bool is_condstore;		/* RFC 7162: imap_enable_condstore */
 	bool is_qresync;		/* VANISHED takes EXPUNGE's place */
+	uint64_t metadata_origin;	/* 0: wants no news of metadata */
+	struct buf metadata_news;	/* lines to be told */
 	unsigned bad_count;
 	const char *bye;		/* say this and close, when possible */
 	int64_t noauth_end_ms;		/* log-in must be made by then */
@@ -258,6 +260,12 @@ enum imap_step imap_done_list(struct imap *im, struct op *op);
 /* cmd_status.c */
 enum imap_step imap_run_status(struct imap *im);
 enum imap_step imap_done_status(struct imap *im, struct op *op);
+
+/* cmd_metadata.c; what other files need is in metadata.h */
+enum imap_step imap_run_getmetadata(struct imap *im);
+enum imap_step imap_done_getmetadata(struct imap *im, struct op *op);
+enum imap_step imap_run_setmetadata(struct imap *im);
+enum imap_step imap_done_setmetadata(struct imap *im, struct op *op);
 
 /* cmd_append.c */
 extern const struct imap_stream imap_append_stream;

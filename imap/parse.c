@@ -131,7 +131,7 @@ parse_quoted(struct imap_parser *p, struct span *s)
 
 /* A literal as the framer left it: "{5+}" CR LF "hello". */
 static enum parse
-parse_literal(struct imap_parser *p, struct span *s)
+parse_literal(struct imap_parser *p, struct span *s, bool binary)
 {
 	uint64_t n;
 
@@ -143,7 +143,7 @@ parse_literal(struct imap_parser *p, struct span *s)
 	    !cursor_skip(&p->c, '\n') || cursor_left(&p->c) < n)
 		return imap_bad(p, "a literal must end its line");
 	*s = span_make(p->c.p, (size_t)n);
-	if (span_chr(*s, '\0'))		/* CHAR8 is %x01-ff */
+	if (!binary && span_chr(*s, '\0'))	/* CHAR8 is %x01-ff */
 		return imap_bad(p, "NUL in a literal");
 	p->c.p += n;
 	return PARSE_OK;
@@ -157,9 +157,20 @@ imap_parse_string(struct imap_parser *p, struct span *s)
 	case '"':
 		return parse_quoted(p, s);
 	case '{':
-		return parse_literal(p, s);
+		return parse_literal(p, s, false);
 	}
 	return imap_bad(p, "expected a string");
+}
+
+enum parse
+imap_parse_literal8(struct imap_parser *p, struct span *s)
+{
+	bool binary = cursor_skip(&p->c, '~');
+
+	*s = span_make(p->c.p, 0);
+	if (cursor_peek(&p->c) != '{')
+		return imap_bad(p, "expected a literal");
+	return parse_literal(p, s, binary);
 }
 
 enum parse

@@ -25,6 +25,7 @@
 #include "server/base/cursor.h"
 #include "server/base/span.h"
 #include "store/mailbox.h"
+#include "store/metadata.h"
 #include "store/search.h"
 #include "store/write.h"
 
@@ -215,7 +216,8 @@ enum imap_list_return {
 	LIST_RETURN_SUBSCRIBED = 1 << 0,
 	LIST_RETURN_CHILDREN = 1 << 1,
 	LIST_RETURN_SPECIAL_USE = 1 << 2,
-	LIST_RETURN_STATUS = 1 << 3
+	LIST_RETURN_STATUS = 1 << 3,
+	LIST_RETURN_METADATA = 1 << 4
 };
 struct imap_list_args {
 	bool extended;		/* has what only LIST-EXTENDED has */
@@ -224,6 +226,8 @@ struct imap_list_args {
 	unsigned select;	/* enum imap_list_select */
 	unsigned returns;	/* enum imap_list_return */
 	unsigned status_items;	/* with LIST_RETURN_STATUS */
+	struct span *entries;	/* with LIST_RETURN_METADATA (RFC 9590) */
+	size_t entry_count;
 	struct span reference;	/* NFC UTF-8 */
 	/* reference and pattern joined, for list_match; empty ones left out */
 	struct span *patterns;
@@ -361,6 +365,26 @@ struct imap_search_names {
 void imap_search_resolve(struct imap_search_args *args, struct arena *a,
     struct imap_search_names *names);
 
+/* GETMETADATA (RFC 5464). The name is empty for the server's own. */
+struct imap_getmetadata_args {
+	struct span name;
+	enum metadata_depth depth;
+	uint64_t max_size;		/* UINT64_MAX: not given */
+	struct span *entries;
+	size_t entry_count;
+};
+
+/* SETMETADATA */
+struct imap_metadata_value {
+	struct span entry, value;	/* value: any bytes (literal8) */
+	bool is_nil;
+};
+struct imap_setmetadata_args {
+	struct span name;
+	struct imap_metadata_value *values;
+	size_t value_count;
+};
+
 /* Of one command at a time. */
 union imap_args {
 	struct imap_login_args login;
@@ -379,6 +403,8 @@ union imap_args {
 	struct imap_store_args store;
 	struct imap_fetch_args fetch;
 	struct imap_search_args search;
+	struct imap_getmetadata_args getmetadata;
+	struct imap_setmetadata_args setmetadata;
 };
 
 /* ---- whole commands: the parse column ---- */
@@ -405,6 +431,14 @@ enum parse imap_parse_store(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_fetch(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_search(struct imap_parser *p, union imap_args *a);
 
+enum parse imap_parse_getmetadata(struct imap_parser *p,
+    union imap_args *a);
+enum parse imap_parse_setmetadata(struct imap_parser *p,
+    union imap_args *a);
+
+/* "(" entry *(SP entry) ")" of RFC 5464, for LIST too. */
+enum parse imap_parse_entries(struct imap_parser *p, struct span **entries,
+    size_t *count);
 /* STATUS's "(" items ")", for LIST too. */
 enum parse imap_parse_status_items(struct imap_parser *p, unsigned *items);
 

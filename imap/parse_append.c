@@ -141,11 +141,11 @@ literal_role(struct span text, bool binary, const char **why)
 	enum literal_role role = LITERAL_ARGUMENT;
 
 	imap_parser_init(&p, text, &arena);
-	if (binary) {
-		*why = "literal8 is not known here";
-		role = LITERAL_SENSELESS;
-	} else if (imap_parse_start(&p, &start)) {
+	if (imap_parse_start(&p, &start)) {
 		*why = p.why;
+		role = LITERAL_SENSELESS;
+	} else if (binary && !span_iis(start.verb, "SETMETADATA")) {
+		*why = "literal8 is not known here";
 		role = LITERAL_SENSELESS;
 	} else if (!start.uid && span_iis(start.verb, "APPEND")) {
 		role = append_role(text, &arena, why);

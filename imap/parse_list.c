@@ -1,6 +1,6 @@
 /*
  * LIST, LSUB and XLIST: RFC 3501 section 6.3.8, RFC 5258 with the options of
- * RFC 5819 (STATUS) and RFC 6154 (SPECIAL-USE).
+ * RFC 5819 (STATUS), RFC 6154 (SPECIAL-USE) and RFC 9590 (METADATA).
  */
 #include "imap/chars.h"
 #include "imap/imap_limits.h"
@@ -26,6 +26,7 @@ static const struct option return_options[] = {
 	{ "CHILDREN", LIST_RETURN_CHILDREN },
 	{ "SPECIAL-USE", LIST_RETURN_SPECIAL_USE },
 	{ "STATUS", LIST_RETURN_STATUS },
+	{ "METADATA", LIST_RETURN_METADATA },
 	{ NULL, 0 },
 };
 
@@ -45,10 +46,27 @@ parse_option(struct imap_parser *p, const struct option *table, unsigned *bit)
 	return imap_bad(p, "unknown LIST option");
 }
 
+/* What a return option has behind its name. */
+static enum parse
+parse_option_args(struct imap_parser *p, unsigned bit,
+    struct imap_list_args *l)
+{
+	switch (bit) {
+	case LIST_RETURN_STATUS:
+		return imap_parse_space(p) ||
+		    imap_parse_status_items(p, &l->status_items) ?
+		    PARSE_BAD : PARSE_OK;
+	case LIST_RETURN_METADATA:	/* RFC 9590 */
+		return imap_parse_space(p) || imap_parse_entries(p,
+		    &l->entries, &l->entry_count) ? PARSE_BAD : PARSE_OK;
+	}
+	return PARSE_OK;
+}
+
 /* "(" [option *(SP option)] ")" */
 static enum parse
 parse_options(struct imap_parser *p, const struct option *table,
-    unsigned *set, unsigned *status_items)
+    unsigned *set, struct imap_list_args *l)
 {
 	unsigned bit;
 
@@ -60,9 +78,7 @@ parse_options(struct imap_parser *p, const struct option *table,
 		if (parse_option(p, table, &bit))
 			return PARSE_BAD;
 		*set |= bit;
-		if (table == return_options && bit == LIST_RETURN_STATUS &&
-		    (imap_parse_space(p) ||
-		    imap_parse_status_items(p, status_items)))
+		if (table == return_options && parse_option_args(p, bit, l))
 			return PARSE_BAD;
 	} while (cursor_skip(&p->c, ' '));
 	return imap_expect(p, ')', "expected \")\" after the options");
@@ -154,7 +170,7 @@ parse_return(struct imap_parser *p, struct imap_list_args *l)
 		return imap_bad(p, "expected RETURN or nothing");
 	l->extended = true;
 	return imap_parse_space(p) || parse_options(p, return_options,
-	    &l->returns, &l->status_items) ? PARSE_BAD : PARSE_OK;
+	    &l->returns, l) ? PARSE_BAD : PARSE_OK;
 }
 
 enum parse
@@ -168,7 +184,7 @@ imap_parse_list(struct imap_parser *p, union imap_args *a)
 	if (cursor_skip(&look, ' ') && cursor_peek(&look) == '(') {
 		l->extended = true;
 		p->c = look;
-		if (parse_options(p, select_options, &l->select, NULL))
+		if (parse_options(p, select_options, &l->select, l))
 			return PARSE_BAD;
 	}
 	/* RFC 5258 section 3.1: it modifies another option */

@@ -27,6 +27,9 @@ imap_expect(struct imap_parser *p, char ch, const char *why)
 /* The word at the cursor, of letters, digits, '.', '-', '+'; maybe empty. */
 struct span imap_scan_word(struct imap_parser *p);
 
+/* A literal, or with "~" before it a literal8, which may have NULs. */
+enum parse imap_parse_literal8(struct imap_parser *p, struct span *s);
+
 /* A flag or keyword without parentheses, into f; f->keywords must have room. */
 enum parse imap_parse_flag(struct imap_parser *p, struct imap_flags *f);
 /* Room for every word that is left, IMAP_FLAGS_MAX at most. */

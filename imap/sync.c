@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "imap/imap_priv.h"
+#include "imap/metadata.h"
 
 static void
 put_flag_names(struct imap *im, bool permanent)
@@ -139,6 +140,7 @@ imap_sync(struct imap *im, bool hold_expunges)
 	struct uidset vanished = { 0 };
 	struct news news = { .kind = NEWS_EXPUNGE };
 
+	imap_tell_metadata(im);
 	if (im->state != ST_SELECTED || view_is_gone(&im->view))
 		return true;
 	while (news.kind != NEWS_END && imap_has_time(im)) {

@@ -372,6 +372,7 @@ array_apply(struct mailarray *a, const struct change *c,
 	case CHANGE_MAILBOX_CREATED:
 	case CHANGE_MAILBOX_RENAMED:
 	case CHANGE_MAILBOX_META:
+	case CHANGE_METADATA:
 	case CHANGE_SUBSCRIPTION:
 	case CHANGE_ACCOUNT:
 	case CHANGE_DIRECTORY:

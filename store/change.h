@@ -26,7 +26,8 @@ enum change_kind {
 	CHANGE_MAILBOX_CREATED,	/* name */
 	CHANGE_MAILBOX_RENAMED,	/* old_name, name */
 	CHANGE_MAILBOX_DELETED,	/* name */
-	CHANGE_MAILBOX_META,	/* special use, ACL or metadata changed */
+	CHANGE_MAILBOX_META,	/* special use changed */
+	CHANGE_METADATA,	/* entry, reader, name of the mailbox, origin */
 	CHANGE_SUBSCRIPTION,	/* name, on */
 	CHANGE_ACCOUNT,		/* event */
 	CHANGE_DIRECTORY	/* domains or addresses changed */
@@ -55,6 +56,8 @@ struct change {
 	bool on;
 	enum account_event event;
 	const char *name, *old_name;	/* in the set's arena */
+	const char *entry;	/* of metadata; the mailbox is 0: the server's */
+	uint64_t reader;	/* whose private entry; 0: shared */
 };
 
 struct changeset {

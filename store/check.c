@@ -97,6 +97,11 @@ static const struct {
 	  " (SELECT mailbox, sum(1 << bit) known FROM keyword"
 	  " GROUP BY mailbox) k ON k.mailbox = g.mailbox"
 	  " WHERE g.flags & ~255 & ~ifnull(k.known, 0) <> 0" },
+	{ "metadata belongs to a mailbox and to an account",
+	  "SELECT d.mailbox, d.account, d.entry FROM metadata d"
+	  " WHERE (d.mailbox <> 0 AND NOT EXISTS (SELECT 1 FROM mailbox m"
+	  " WHERE m.id = d.mailbox)) OR (d.account <> 0 AND NOT EXISTS"
+	  " (SELECT 1 FROM account a WHERE a.id = d.account))" },
 	{ "ids are below the counter",
 	  "SELECT t.what, t.id FROM (SELECT 'mailbox' what, max(id) id"
 	  " FROM mailbox UNION ALL SELECT 'body', max(id) FROM body"

@@ -272,15 +272,24 @@ due_add(struct hub *hub, struct session *s)
 }
 
 static void
-due_add_watchers(struct hub *hub, const struct change *c)
+due_add_account(struct hub *hub, const struct hub_account *ha)
 {
-	struct hub_account *ha = idmap_find(&hub->accounts, c->account);
-	struct mailarray *a = idmap_find(&hub->arrays, c->mailbox);
-
 	if (ha)
 		LIST_FOREACH(node, &ha->watches)
 			due_add(hub, CONTAINER_OF(node, struct hub_watch,
 			    node)->session);
+}
+
+static void
+due_add_watchers(struct hub *hub, const struct change *c)
+{
+	struct mailarray *a = idmap_find(&hub->arrays, c->mailbox);
+
+	due_add_account(hub, idmap_find(&hub->accounts, c->account));
+	/* What the server says of itself is for everybody. */
+	if (c->kind == CHANGE_METADATA && c->account == 0)
+		for (size_t i = 0; i < hub->accounts.cap; i++)
+			due_add_account(hub, hub->accounts.slots[i].value);
 	if (a && a->state == ARRAY_OPEN)
 		LIST_FOREACH(node, &a->views)
 			due_add(hub, CONTAINER_OF(node, struct view,
@@ -344,6 +353,12 @@ hub_apply(struct hub *hub, struct changeset *cs)
 		if (hub->due[i])
 			session_changed(hub->due[i], cs);
 	hub->due_n = 0;
+}
+
+uint64_t
+hub_origin(struct hub *hub)
+{
+	return hub->next_view++;
 }
 
 bool

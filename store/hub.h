@@ -47,6 +47,9 @@ bool hub_watch_account(struct hub *hub, struct hub_watch *w,
     struct session *s, uint64_t account);
 void hub_unwatch(struct hub_watch *w);	/* legal on a zeroed or removed one */
 
+/* A fresh id for wreq.origin, of who has no view that asks. */
+uint64_t hub_origin(struct hub *hub);
+
 /*
  * Whether the change set ends this account's sessions: disabled, deleted, or
  * its credentials changed. For changed() of every front-end.

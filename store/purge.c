@@ -243,6 +243,11 @@ purge_accounts(struct slice *p)
 		p->more = true;
 		return 0;
 	}
+	/* Some hundred rows at most each, or they would be sliced too. */
+	if ((err = db_run(db, "DELETE FROM metadata WHERE account IN"
+	    " (SELECT id FROM account WHERE deleted IS NOT NULL) AND EXISTS"
+	    " (SELECT 1 FROM account WHERE deleted IS NOT NULL)")) < 0)
+		return err;
 	return db_run(db, "DELETE FROM account WHERE deleted IS NOT NULL"
 	    " AND NOT EXISTS (SELECT 1 FROM mailbox m"
 	    " WHERE m.account = account.id AND m.dropped IS NOT NULL)");

@@ -47,6 +47,7 @@ int slice_directory(struct reader *r, struct rjob *j);
 int slice_resolve(struct reader *r, struct rjob *j);
 int slice_vanished(struct reader *r, struct rjob *j);
 int slice_backup(struct reader *r, struct rjob *j);
+int slice_metadata(struct reader *r, struct rjob *j);
 
 /* The digest of a body: as stored, or made again where it is outdated. */
 int read_digest(struct db *db, struct arena *a, const struct body *body,

@@ -36,6 +36,7 @@ static const struct rjob_ops kinds[RJOB_KINDS] = {
 	[RJOB_RESOLVE] = { "resolve", slice_resolve, NULL, false },
 	[RJOB_VANISHED] = { "vanished", slice_vanished, NULL, false },
 	[RJOB_BACKUP] = { "backup", slice_backup, NULL, true },
+	[RJOB_METADATA] = { "metadata", slice_metadata, NULL, false },
 };
 
 struct reader_thread {

@@ -20,7 +20,9 @@ enum wreq_kind {
 	WREQ_EXPUNGE, WREQ_COPY, WREQ_MAILBOX, WREQ_RECENT, WREQ_NOTE_LOGIN,
 	/* account.h */
 	WREQ_DOMAIN, WREQ_ACCOUNT, WREQ_DEVICE, WREQ_ALIAS, WREQ_CERT,
-	WREQ_PURGE, WREQ_KINDS
+	WREQ_PURGE,
+	WREQ_METADATA,		/* metadata.h */
+	WREQ_KINDS
 };
 
 /* ---- delivery: one content, a copy for each recipient, all or none ---- */

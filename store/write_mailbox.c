@@ -6,6 +6,7 @@
 #include "server/base/err.h"
 #include "server/base/xalloc.h"
 #include "store/message_priv.h"
+#include "store/metadata_priv.h"
 
 /* Names subscribed to need not exist, but they need room. */
 #define SUBSCRIPTIONS_MAX (2 * MAILBOXES_MAX)
@@ -185,9 +186,13 @@ mailbox_create(struct wtxn *t, struct wreq_mailbox *r)
 static int
 drop_noselect(struct wtxn *t, const struct mailbox_row *box)
 {
-	int err = db_run(t->db, "DELETE FROM mailbox WHERE id = ?",
-	    A_INT(box->id));
+	int err;
 
+	if ((err = db_run(t->db, "DELETE FROM metadata WHERE mailbox = ?",
+	    A_INT(box->id))) < 0)
+		return err;
+	err = db_run(t->db, "DELETE FROM mailbox WHERE id = ?",
+	    A_INT(box->id));
 	if (err == 0)
 		tell(t, CHANGE_MAILBOX_DELETED, box);
 	return err;
@@ -317,7 +322,8 @@ rename_children(struct wtxn *t, uint64_t account, const char *old,
 
 /*
  * RFC 9051 section 6.3.6: renaming INBOX moves its messages to the new name
- * and leaves INBOX; what is below INBOX stays.
+ * and leaves INBOX; what is below INBOX stays. RFC 5464 section 4.1: both
+ * have its annotations then.
  */
 static int
 rename_inbox(struct wtxn *t, struct wreq_mailbox *r,
@@ -333,7 +339,8 @@ rename_inbox(struct wtxn *t, struct wreq_mailbox *r,
 	if ((err = make_level(t, r->w.actor, span_of(r->new_name), USE_NONE,
 	    r->w.now_s, &r->mailbox_r)) < 0 ||
 	    (err = mailbox_access(t->db, r->w.actor, r->mailbox_r,
-	    RIGHT_INSERT, &to)) < 0)
+	    RIGHT_INSERT, &to)) < 0 ||
+	    (err = metadata_copy(t, inbox->id, to.id)) < 0)
 		return err;
 	err = message_copy(t, &c, &all);
 	message_copy_release(&c);

@@ -66,7 +66,9 @@ static const struct wreq_ops kinds[WREQ_KINDS] = {
 	[WREQ_DEVICE] = { "device", apply_device, NULL, NULL, NULL },
 	[WREQ_ALIAS] = { "alias", apply_alias, NULL, NULL, NULL },
 	[WREQ_CERT] = { "cert", apply_cert, NULL, NULL, NULL },
-	[WREQ_PURGE] = { "purge", apply_purge, NULL, NULL, NULL }
+	[WREQ_PURGE] = { "purge", apply_purge, NULL, NULL, NULL },
+	[WREQ_METADATA] = { "metadata", apply_metadata, always_grows, NULL,
+	    NULL }
 };
 
 /* ---- listeners ---- */

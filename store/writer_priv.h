@@ -70,6 +70,7 @@ int apply_device(struct wtxn *t, struct wreq *r);
 int apply_alias(struct wtxn *t, struct wreq *r);
 int apply_cert(struct wtxn *t, struct wreq *r);
 int apply_purge(struct wtxn *t, struct wreq *r);
+int apply_metadata(struct wtxn *t, struct wreq *r);
 
 bool copy_grows(const struct wreq *r);
 size_t stage_bytes(const struct wreq *r);

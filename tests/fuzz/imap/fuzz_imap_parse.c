@@ -194,6 +194,7 @@ static const struct verb {
 	{ "EXPUNGE", imap_parse_uid_expunge, NULL },
 	{ "FETCH", imap_parse_fetch, put_fetch },
 	{ "ID", imap_parse_id, NULL },
+	{ "GETMETADATA", imap_parse_getmetadata, NULL },
 	{ "LIST", imap_parse_list, NULL },
 	{ "LOGIN", imap_parse_login, put_login },
 	{ "LSUB", imap_parse_lsub, NULL },
@@ -203,6 +204,7 @@ static const struct verb {
 	{ "CREATE", imap_parse_create, NULL },
 	{ "DELETE", imap_parse_mailbox_only, NULL },
 	{ "SELECT", imap_parse_select, put_select },
+	{ "SETMETADATA", imap_parse_setmetadata, NULL },
 	{ "STATUS", imap_parse_status, NULL },
 	{ "STORE", imap_parse_store, put_store },
 };

@@ -38,6 +38,8 @@ static const char *const damages[] = {
 	"UPDATE mailbox SET noselect = 1 WHERE name = 'Sent'",
 	"DELETE FROM address",
 	"DELETE FROM domain",
+	"INSERT INTO metadata SELECT 4711, id, '/private/x', x'' FROM account",
+	"INSERT INTO metadata SELECT id, 4711, '/private/x', x'' FROM mailbox",
 	"INSERT INTO alias_target VALUES('a@example.org', 'b@example.org')"
 };
 

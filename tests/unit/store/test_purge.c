@@ -128,6 +128,8 @@ TEST(test_purge_takes_a_deleted_account_after_the_delay)
 	struct wreq_account *r = wreq_account_new(&f->env, NULL);
 
 	fixture_deliver(f, "ann@example.org", "Message-ID: <a@b>\r\n\r\n");
+	CHECK_EQ(db_exec(&f->store->db, "INSERT INTO metadata"
+	    " SELECT 0, id, '/private/comment', x'41' FROM account"), 0);
 	r->how = ACCOUNT_HOW_DEL;
 	r->name = xstrdup("ann@example.org");
 	CHECK_EQ(fixture_run(f, &r->w), 0);
@@ -139,6 +141,7 @@ TEST(test_purge_takes_a_deleted_account_after_the_delay)
 	CHECK_EQ(fixture_get(f, "SELECT count(*) FROM account"), 0);
 	CHECK_EQ(fixture_get(f, "SELECT count(*) FROM mailbox"), 0);
 	CHECK_EQ(fixture_get(f, "SELECT count(*) FROM thread_ref"), 0);
+	CHECK_EQ(fixture_get(f, "SELECT count(*) FROM metadata"), 0);
 	fixture_free(f);
 }
 
