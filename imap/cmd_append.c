@@ -13,6 +13,7 @@
 
 #include "imap/imap_priv.h"
 #include "server/base/xalloc.h"
+#include "store/mime/digest.h"
 #include "store/read.h"
 #include "store/write.h"
 
@@ -183,6 +184,17 @@ const struct imap_stream imap_append_stream = {
 
 /* ---- the whole command ---- */
 
+/* RFC 6855 section 4, RFC 9755 section 4: not from who could not read it. */
+static bool
+is_unfit(const struct imap *im, const struct append *a)
+{
+	for (size_t i = 0; i < a->count && !im->is_utf8; i++)
+		if (spool_digest(a->spools[i])->flavour &
+		    FLAVOUR_UTF8_HEADERS)
+			return true;
+	return false;
+}
+
 enum imap_step
 imap_run_append(struct imap *im)
 {
@@ -194,6 +206,9 @@ imap_run_append(struct imap *im)
 		return refuse_size(im);
 	if (a->err < 0)
 		return imap_fail(im, a->err);
+	if (is_unfit(im, a))
+		return imap_no(im, NULL,
+		    "The header is not ASCII: ENABLE UTF8=ACCEPT first");
 	r = wreq_append_new(im->s.env, &im->s);
 	r->mailbox = a->mailbox;
 	r->msgs = xcalloc(a->count, sizeof *r->msgs);

@@ -23,6 +23,7 @@ static const char *const capabilities[] = {
 	"CHILDREN", "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE",
 	"CREATE-SPECIAL-USE", "XLIST", "OBJECTID", "SAVEDATE", "PREVIEW",
 	"METADATA", "METADATA-SERVER", "LIST-METADATA",
+	"UTF8=ACCEPT",
 };
 
 static bool
@@ -133,34 +134,50 @@ imap_run_id(struct imap *im)
 	return imap_ok(im, NULL, "ID completed");
 }
 
+static bool
+is_word_of(const struct imap_enable_args *a, const char *word)
+{
+	for (size_t i = 0; i < a->count; i++)
+		if (span_iis(a->words[i], word))
+			return true;
+	return false;
+}
+
 /* RFC 5161 section 3.1: what we do not know is passed over. */
 enum imap_step
 imap_run_enable(struct imap *im)
 {
-	const struct imap_enable_args *a = &im->cmd.args.enable;
-	bool condstore = false, qresync = false;
-	bool metadata = false, metadata_server = false;
+	bool metadata = im->metadata_origin != 0, server = metadata;
+	const struct {
+		const char *word;
+		bool *is_on;
+	} rows[] = {
+		{ "CONDSTORE", &im->is_condstore },
+		{ "QRESYNC", &im->is_qresync },
+		{ "METADATA", &metadata },
+		{ "METADATA-SERVER", &server },
+		{ "UTF8=ACCEPT", &im->is_utf8_accept },
+	};
+	bool is_new[COUNT(rows)];
 
-	for (size_t i = 0; i < a->count; i++) {
-		condstore |= span_iis(a->words[i], "CONDSTORE");
-		qresync |= span_iis(a->words[i], "QRESYNC");
-		metadata |= span_iis(a->words[i], "METADATA");
-		metadata_server |= span_iis(a->words[i], "METADATA-SERVER");
-	}
-	condstore &= !im->is_condstore;
-	qresync &= !im->is_qresync;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		is_new[i] = !*rows[i].is_on &&
+		    is_word_of(&im->cmd.args.enable, rows[i].word);
 	/* RFC 7162 3.2.3: QRESYNC is more than CONDSTORE. */
-	if (condstore || qresync)
+	if (is_new[0] || is_new[1])
 		imap_enable_condstore(im);
-	im->is_qresync |= qresync;
-	if (metadata || metadata_server)
-		imap_enable_metadata(im);
 	buf_adds(im->s.out, "* ENABLED");
-	buf_adds(im->s.out, condstore ? " CONDSTORE" : "");
-	buf_adds(im->s.out, qresync ? " QRESYNC" : "");
-	buf_adds(im->s.out, metadata ? " METADATA" : "");
-	buf_adds(im->s.out, metadata_server ? " METADATA-SERVER" : "");
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		*rows[i].is_on |= is_new[i];
+		if (is_new[i]) {
+			buf_addc(im->s.out, ' ');
+			buf_adds(im->s.out, rows[i].word);
+		}
+	}
 	buf_adds(im->s.out, "\r\n");
+	if (metadata || server)
+		imap_enable_metadata(im);
+	im->is_utf8 |= im->is_utf8_accept;
 	return imap_ok(im, NULL, "ENABLE completed");
 }
 

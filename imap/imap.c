@@ -417,6 +417,7 @@ command_run(struct imap *im, struct span text, bool in_input)
 		text = arena_span(&c->arena, text);
 	imap_parser_init(&p, text, &c->arena);
 	p.utf8 = im->is_utf8;
+	p.utf8_accept = im->is_utf8_accept;
 	if (imap_parse_start(&p, &start) != PARSE_OK)
 		return command_without_start(im, start.tag, p.why);
 	/* An APPEND has begun when its message was announced. */

@@ -140,7 +140,8 @@ struct imap {
 	struct hub_watch watch;
 	struct view view;		/* open while ST_SELECTED */
 	unsigned seen_out;		/* cmd_fetch.c: writes under way */
-	bool is_utf8;			/* UTF8=ACCEPT; nothing sets it yet */
+	bool is_utf8;			/* strings, names, headers in UTF-8 */
+	bool is_utf8_accept;		/* RFC 6855, for its rule on charsets */
 	bool is_condstore;		/* RFC 7162: imap_enable_condstore */
 	bool is_qresync;		/* VANISHED takes EXPUNGE's place */
 	uint64_t metadata_origin;	/* 0: wants no news of metadata */

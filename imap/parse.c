@@ -98,7 +98,8 @@ unescape(struct arena *a, struct span raw)
 
 /*
  * quoted. Deviation from RFC 3501 section 9: bytes over 0x7f are accepted, as
- * clients send passwords and UTF-8 names that way.
+ * clients send passwords and UTF-8 names that way. RFC 6855 section 3: they
+ * must be UTF-8 if that is on.
  */
 static enum parse
 parse_quoted(struct imap_parser *p, struct span *s)
@@ -114,6 +115,9 @@ parse_quoted(struct imap_parser *p, struct span *s)
 			return imap_bad(p, "a control character in quotes");
 		case '"':
 			*s = span_make(start, (size_t)(p->c.p++ - start));
+			if (p->utf8 && !utf8_is_valid(*s))
+				return imap_bad(p, "a quoted string that is "
+				    "not UTF-8");
 			if (has_escape)
 				*s = unescape(p->arena, *s);
 			return PARSE_OK;

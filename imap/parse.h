@@ -47,7 +47,8 @@ struct imap_parser {
 	 * NULL. Where it is set the reply is NO, not BAD ("BADCHARSET ...").
 	 */
 	const char *code;
-	bool utf8;		/* UTF8=ACCEPT is on (RFC 6855) */
+	bool utf8;		/* names and strings are UTF-8 (RFC 6855) */
+	bool utf8_accept;	/* RFC 6855 section 3: no charset is named */
 };
 
 void imap_parser_init(struct imap_parser *p, struct span text,

@@ -526,6 +526,9 @@ parse_charset(struct search *s)
 
 	if (!cursor_skip_word(&p->c, "CHARSET"))
 		return PARSE_OK;
+	/* RFC 6855 section 3 */
+	if (p->utf8_accept)
+		return imap_bad(p, "no CHARSET once UTF8=ACCEPT is on");
 	if (imap_parse_space(p) || imap_parse_astring(p, &s->charset))
 		return PARSE_BAD;
 	if (!charset_is_known(s->charset)) {

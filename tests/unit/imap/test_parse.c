@@ -227,6 +227,32 @@ TEST(test_parse_mailbox_decodes_names)
 	check_mailbox("a&-b", false, "a&b", NULL);
 }
 
+TEST(test_parse_quoted_is_utf8_where_that_is_on)
+{
+	static const struct {
+		const char *in;
+		enum parse with, without;
+	} rows[] = {
+		{ "\"\xc3\xbc\"", PARSE_OK, PARSE_OK },
+		{ "\"\xc3\"", PARSE_BAD, PARSE_OK },
+		{ "\"\xed\xa0\x80\"", PARSE_BAD, PARSE_OK },
+		{ "\"\\\"\xff\"", PARSE_BAD, PARSE_OK },
+		{ "{1}\r\n\xff", PARSE_OK, PARSE_OK },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct parsing *t = parsing_new(span_of(rows[i].in));
+		struct span s;
+
+		CHECK_EQ(imap_parse_string(&t->p, &s), rows[i].without);
+		parsing_free(t);
+		t = parsing_new(span_of(rows[i].in));
+		t->p.utf8 = true;
+		CHECK_EQ(imap_parse_string(&t->p, &s), rows[i].with);
+		parsing_free(t);
+	}
+}
+
 TEST(test_parse_mailbox_takes_utf8_as_it_is)
 {
 	check_mailbox("\"\xc3\xbc&b\"", false, "\xc3\xbc&b", NULL);
@@ -359,6 +385,7 @@ main(void)
 		cmocka_unit_test(test_parse_seqset_refuses_what_is_none),
 		cmocka_unit_test(test_seqrange_resolve_orders_the_ends),
 		cmocka_unit_test(test_parse_mailbox_decodes_names),
+		cmocka_unit_test(test_parse_quoted_is_utf8_where_that_is_on),
 		cmocka_unit_test(test_parse_mailbox_takes_utf8_as_it_is),
 		cmocka_unit_test(test_parse_mailbox_knows_inbox_in_any_case),
 		cmocka_unit_test(test_parse_mailbox_refuses_bad_names),
