@@ -94,10 +94,11 @@ addr_is_loopback(const struct addr *a)
 bool
 addr_in_net(const struct addr *a, const struct addr_net *n)
 {
-	struct addr masked = *a;
+	struct addr masked = *a, base = n->base;
 
 	addr_mask(&masked, n->prefix);
-	return memcmp(masked.bytes, n->base.bytes, sizeof masked.bytes) == 0;
+	addr_mask(&base, n->prefix);
+	return memcmp(masked.bytes, base.bytes, sizeof masked.bytes) == 0;
 }
 
 void

@@ -27,6 +27,7 @@ int addr_net_parse(struct addr_net *n, struct span s);
 
 bool addr_is_v4(const struct addr *a);
 bool addr_is_loopback(const struct addr *a);
+/* The base may be any address of the network. */
 bool addr_in_net(const struct addr *a, const struct addr_net *n);
 
 /* NUL-terminated text into out, which has at least 46 bytes. */
