@@ -376,6 +376,7 @@ array_apply(struct mailarray *a, const struct change *c,
 	case CHANGE_SUBSCRIPTION:
 	case CHANGE_ACCOUNT:
 	case CHANGE_DIRECTORY:
+	case CHANGE_QUEUE:
 		break;
 	}
 	a->d.modseq = MAX(a->d.modseq, c->modseq);

@@ -30,7 +30,8 @@ enum change_kind {
 	CHANGE_METADATA,	/* entry, reader, name of the mailbox, origin */
 	CHANGE_SUBSCRIPTION,	/* name, on */
 	CHANGE_ACCOUNT,		/* event */
-	CHANGE_DIRECTORY	/* domains or addresses changed */
+	CHANGE_DIRECTORY,	/* domains, addresses or keys changed */
+	CHANGE_QUEUE		/* there is other work in the queue */
 };
 
 enum account_event {

@@ -54,7 +54,8 @@ static const struct {
 	{ "a body counts its messages, and is dated when there are none",
 	  "SELECT b.id, b.refs, r.n, b.freed FROM body b LEFT JOIN"
 	  " (SELECT body, count(*) n FROM (SELECT body FROM msg"
-	  " UNION ALL SELECT body FROM expunged) GROUP BY body) r"
+	  " UNION ALL SELECT body FROM expunged"
+	  " UNION ALL SELECT body FROM queue) GROUP BY body) r"
 	  " ON r.body = b.id WHERE b.refs <> ifnull(r.n, 0)"
 	  " OR (b.refs = 0) <> (b.freed IS NOT NULL)" },
 	{ "a content counts its bodies, and is dated when there are none",
@@ -102,9 +103,32 @@ static const struct {
 	  " WHERE (d.mailbox <> 0 AND NOT EXISTS (SELECT 1 FROM mailbox m"
 	  " WHERE m.id = d.mailbox)) OR (d.account <> 0 AND NOT EXISTS"
 	  " (SELECT 1 FROM account a WHERE a.id = d.account))" },
+	{ "a queued message has a body, and somebody waits for it",
+	  "SELECT q.id, q.body FROM queue q WHERE NOT EXISTS"
+	  " (SELECT 1 FROM body b WHERE b.id = q.body) OR NOT EXISTS"
+	  " (SELECT 1 FROM queue_rcpt r WHERE r.queue = q.id"
+	  " AND r.state < 2)" },
+	{ "recipients and attempts belong to a queued message",
+	  "SELECT 'rcpt', queue, n FROM queue_rcpt r WHERE NOT EXISTS"
+	  " (SELECT 1 FROM queue q WHERE q.id = r.queue) UNION ALL"
+	  " SELECT 'attempt', queue, n FROM queue_attempt a WHERE NOT EXISTS"
+	  " (SELECT 1 FROM queue_rcpt r WHERE r.queue = a.queue"
+	  " AND r.n = a.n)" },
+	{ "a recipient is waiting exactly when it is due some time",
+	  "SELECT queue, n, state, next_at FROM queue_rcpt"
+	  " WHERE state = 0 AND next_at IS NULL"
+	  " OR state > 1 AND next_at IS NOT NULL" },
+	{ "a destination is there while somebody waits, and wakes for him",
+	  "SELECT ifnull(d.name, r.destination), d.next_at, r.first"
+	  " FROM destination d FULL JOIN (SELECT destination,"
+	  " min(next_at) first FROM queue_rcpt WHERE state = 0"
+	  " GROUP BY destination) r ON r.destination = d.name"
+	  " WHERE d.name IS NULL OR r.destination IS NULL"
+	  " OR (d.failures = 0 AND d.next_at > r.first)" },
 	{ "ids are below the counter",
 	  "SELECT t.what, t.id FROM (SELECT 'mailbox' what, max(id) id"
-	  " FROM mailbox UNION ALL SELECT 'body', max(id) FROM body"
+	  " FROM mailbox UNION ALL SELECT 'queue', max(id) FROM queue"
+	  " UNION ALL SELECT 'body', max(id) FROM body"
 	  " UNION ALL SELECT 'content', max(id) FROM content"
 	  " UNION ALL SELECT 'account', max(id) FROM account"
 	  " UNION ALL SELECT 'domain', max(id) FROM domain"

@@ -111,6 +111,9 @@ int keyword_map_flags(struct wtxn *t, struct keyword_map *map,
 
 /* ---- thread.c ---- */
 
+/* Keyed hash of a Message-ID, with or without its angle brackets. */
+int64_t msgid_hash(const struct wtxn *t, struct span id);
+
 /* The conversation a message belongs to; makes one where none is known. */
 int thread_of(struct wtxn *t, uint64_t account, const struct digest *d,
     int64_t now_s, uint64_t *thread);

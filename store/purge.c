@@ -11,6 +11,7 @@
  *   mailboxes that were deleted, then accounts   -> the same
  *   bodies without references, after the delay   -> a content loses one
  *   contents without references                  -> pages become free
+ *   what was sent more than an hour ago          -> no copy of it is awaited
  *
  * When the disk is short of room nothing waits for its time: the oldest
  * undelete rows go first.
@@ -19,6 +20,7 @@
 #include "server/base/xalloc.h"
 #include "store/body.h"
 #include "store/message_priv.h"
+#include "store/queue_priv.h"
 
 /* Rows of a slice, and bytes of the contents among them. */
 #define SLICE_ROWS 500
@@ -320,7 +322,8 @@ apply_purge(struct wtxn *t, struct wreq *w)
 	    (err = purge_mailbox(&p, delay_s)) < 0 ||
 	    (err = purge_accounts(&p)) < 0 ||
 	    (err = purge_bodies(&p, delay_s)) < 0 ||
-	    (err = purge_contents(&p)) < 0)
+	    (err = purge_contents(&p)) < 0 ||
+	    (err = sent_purge(t, w->now_s)) < 0)
 		return err;
 	r->more = p.more;
 	return 0;

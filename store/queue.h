@@ -233,6 +233,27 @@ struct rjob_queue_work {
 };
 struct rjob_queue_work *rjob_queue_work_new(struct env *env);
 
+#define QUEUE_LIST_SLICE 100
+
+/*
+ * Who has waited too long at a destination: past expiry, past deliver_by, or
+ * since before warn_before_s and not told yet, though somebody wants to be.
+ * By rising id, QUEUE_LIST_SLICE messages a slice.
+ */
+struct rjob_queue_overdue {
+	struct rjob j;
+	char *destination;
+	int64_t now_s, warn_before_s;
+	uint64_t *skip;		/* owned */
+	size_t skip_count;
+	/* results of this slice */
+	struct queue_mail *mails;
+	size_t count;
+	uint64_t after;		/* its own */
+	struct arena *arena;
+};
+struct rjob_queue_overdue *rjob_queue_overdue_new(struct env *env);
+
 struct queue_attempt {
 	uint32_t n;
 	int64_t at_s;
@@ -246,8 +267,6 @@ struct queue_attempt {
  * For people: messages by rising id, with the recipients that the filter
  * leaves; QUEUE_LIST_SLICE of them a slice. With one id: its attempts too.
  */
-#define QUEUE_LIST_SLICE 100
-
 struct rjob_queue_list {
 	struct rjob j;
 	struct queue_filter filter;

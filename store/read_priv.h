@@ -48,6 +48,12 @@ int slice_resolve(struct reader *r, struct rjob *j);
 int slice_vanished(struct reader *r, struct rjob *j);
 int slice_backup(struct reader *r, struct rjob *j);
 int slice_metadata(struct reader *r, struct rjob *j);
+int slice_queue_due(struct reader *r, struct rjob *j);
+int slice_queue_work(struct reader *r, struct rjob *j);
+int slice_queue_overdue(struct reader *r, struct rjob *j);
+int slice_queue_list(struct reader *r, struct rjob *j);
+int slice_dkim_keys(struct reader *r, struct rjob *j);
+int slice_mta_sts(struct reader *r, struct rjob *j);
 
 /* The digest of a body: as stored, or made again where it is outdated. */
 int read_digest(struct db *db, struct arena *a, const struct body *body,

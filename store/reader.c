@@ -37,6 +37,13 @@ static const struct rjob_ops kinds[RJOB_KINDS] = {
 	[RJOB_VANISHED] = { "vanished", slice_vanished, NULL, false },
 	[RJOB_BACKUP] = { "backup", slice_backup, NULL, true },
 	[RJOB_METADATA] = { "metadata", slice_metadata, NULL, false },
+	[RJOB_QUEUE_DUE] = { "queue-due", slice_queue_due, NULL, false },
+	[RJOB_QUEUE_WORK] = { "queue-work", slice_queue_work, NULL, false },
+	[RJOB_QUEUE_OVERDUE] = { "queue-overdue", slice_queue_overdue, NULL,
+	    false },
+	[RJOB_QUEUE_LIST] = { "queue-list", slice_queue_list, NULL, false },
+	[RJOB_DKIM_KEYS] = { "dkim-keys", slice_dkim_keys, NULL, false },
+	[RJOB_MTA_STS] = { "mta-sts", slice_mta_sts, NULL, false },
 };
 
 struct reader_thread {

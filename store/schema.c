@@ -184,7 +184,61 @@ static const char version_1[] =
 " key BLOB NOT NULL, not_after INTEGER NOT NULL, source INTEGER NOT NULL)"
 " STRICT, WITHOUT ROWID;";
 
-static const char *const migrations[] = { version_1 };
+/* Mail that leaves, what became of mail, and trust between servers. */
+static const char version_2[] =
+/*
+ * What waits for elsewhere. body: what is sent, one reference. flags, ret,
+ * by_mode: see queue.h.
+ */
+"CREATE TABLE queue(id INTEGER PRIMARY KEY, body INTEGER NOT NULL,"
+" sender TEXT NOT NULL, account INTEGER NOT NULL, msgid TEXT,"
+" created INTEGER NOT NULL, release INTEGER NOT NULL,"
+" expires INTEGER NOT NULL, deliver_by INTEGER NOT NULL,"
+" by_mode INTEGER NOT NULL, priority INTEGER NOT NULL,"
+" ret INTEGER NOT NULL, envid TEXT, flags INTEGER NOT NULL) STRICT;"
+"CREATE TABLE queue_rcpt(queue INTEGER NOT NULL REFERENCES queue(id),"
+" n INTEGER NOT NULL, rcpt TEXT NOT NULL, orcpt TEXT,"
+" notify INTEGER NOT NULL, destination TEXT NOT NULL,"
+" state INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,"
+" next_at INTEGER, warned INTEGER, done INTEGER, code INTEGER, text TEXT,"
+" PRIMARY KEY(queue, n)) STRICT, WITHOUT ROWID;"
+"CREATE INDEX queue_due ON queue_rcpt(destination, next_at)"
+" WHERE state = 0;"
+/* One for each name that somebody waits for; next_at: when there is work. */
+"CREATE TABLE destination(name TEXT PRIMARY KEY,"
+" failures INTEGER NOT NULL, next_at INTEGER NOT NULL, text TEXT)"
+" STRICT, WITHOUT ROWID;"
+"CREATE INDEX destination_due ON destination(next_at);"
+"CREATE TABLE queue_attempt(queue INTEGER NOT NULL, n INTEGER NOT NULL,"
+" at INTEGER NOT NULL, host TEXT, peer TEXT, tls TEXT, code INTEGER,"
+" text TEXT, ms INTEGER, PRIMARY KEY(queue, n, at)) STRICT, WITHOUT ROWID;"
+/* day: of the epoch, UTC. send_known: keyed hashes of recipients. */
+"CREATE TABLE send_count(account INTEGER NOT NULL, day INTEGER NOT NULL,"
+" messages INTEGER NOT NULL, new_rcpts INTEGER NOT NULL,"
+" PRIMARY KEY(account, day)) STRICT, WITHOUT ROWID;"
+"CREATE TABLE send_known(account INTEGER NOT NULL, rcpt INTEGER NOT NULL,"
+" PRIMARY KEY(account, rcpt)) STRICT, WITHOUT ROWID;"
+/*
+ * What came into Sent within the hour, from us or from its owner. msgid:
+ * keyed hash.
+ */
+"CREATE TABLE sent_copy(account INTEGER NOT NULL, msgid INTEGER NOT NULL,"
+" mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, is_ours INTEGER NOT NULL,"
+" at INTEGER NOT NULL, PRIMARY KEY(account, msgid, mailbox, uid))"
+" STRICT, WITHOUT ROWID;"
+"CREATE INDEX sent_copy_at ON sent_copy(at);"
+/* state: 0 published, 1 signing, 2 retiring */
+"CREATE TABLE dkim_key(id INTEGER PRIMARY KEY,"
+" domain INTEGER NOT NULL REFERENCES domain(id), selector TEXT NOT NULL,"
+" algorithm INTEGER NOT NULL, private BLOB NOT NULL,"
+" public BLOB NOT NULL, state INTEGER NOT NULL, created INTEGER NOT NULL,"
+" retire INTEGER NOT NULL, UNIQUE(domain, selector)) STRICT;"
+/* mx: patterns, a space between */
+"CREATE TABLE mta_sts(domain TEXT PRIMARY KEY, id TEXT NOT NULL,"
+" mode INTEGER NOT NULL, mx TEXT NOT NULL, fetched INTEGER NOT NULL,"
+" expires INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
+
+static const char *const migrations[] = { version_1, version_2 };
 
 int
 schema_version(void)

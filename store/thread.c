@@ -13,7 +13,7 @@
 #define REFERENCES_MAX 20
 #define DAY_S 86400
 
-static int64_t
+int64_t
 msgid_hash(const struct wtxn *t, struct span id)
 {
 	id = span_trim(id);

@@ -15,9 +15,13 @@
 #include "store/store.h"
 #include "store/uidset.h"
 
+struct queue_new;	/* queue.h */
+
 enum wreq_kind {
 	WREQ_STAGE, WREQ_UNSTAGE, WREQ_DELIVER, WREQ_APPEND, WREQ_FLAGS,
 	WREQ_EXPUNGE, WREQ_COPY, WREQ_MAILBOX, WREQ_RECENT, WREQ_NOTE_LOGIN,
+	/* queue.h, trust.h */
+	WREQ_QUEUE_RESULT, WREQ_QUEUE_EDIT, WREQ_DKIM_KEY, WREQ_MTA_STS,
 	/* account.h */
 	WREQ_DOMAIN, WREQ_ACCOUNT, WREQ_DEVICE, WREQ_ALIAS, WREQ_CERT,
 	WREQ_PURGE,
@@ -25,7 +29,12 @@ enum wreq_kind {
 	WREQ_KINDS
 };
 
-/* ---- delivery: one content, a copy for each recipient, all or none ---- */
+/*
+ * ---- delivery: one content, a copy for each recipient, all or none ----
+ *
+ * Recipients here, recipients elsewhere and the sender's own copy are one
+ * transaction.
+ */
 
 struct deliver_rcpt {
 	uint64_t account;
@@ -39,12 +48,33 @@ struct deliver_rcpt {
 	uint64_t body_r;
 };
 
+/* What an account may send in a day (UTC); 0: no cap. */
+struct send_caps {
+	uint64_t account;		/* 0: nothing is counted */
+	unsigned messages, new_rcpts;	/* unless the account has its own */
+};
+
 struct wreq_deliver {
 	struct wreq w;
 	struct spool *spool;		/* finished; taken */
 	struct deliver_rcpt *rcpts;
 	size_t rcpt_count;
 	int64_t internaldate_s;
+	/* Who gets it elsewhere; owned, NULL: nobody. Needs queue.h. */
+	struct queue_new *queue;
+	/*
+	 * ERR_LIMIT: more than the account may send today. Counted are the
+	 * recipients in queue, as new those it has never sent to.
+	 */
+	struct send_caps caps;
+	/*
+	 * The account that gets a copy into its mailbox for \Sent, if it has
+	 * one, wants copies, and has not put one there itself. 0: none.
+	 */
+	uint64_t sent_account;
+	struct spool *sent_spool;	/* what that copy is; NULL: spool */
+	/* results */
+	bool is_new_rcpts_r;		/* ERR_LIMIT: too many new ones */
 };
 struct wreq_deliver *wreq_deliver_new(struct env *env, struct session *s);
 

@@ -2,6 +2,7 @@
 #include "server/base/xalloc.h"
 #include "store/body.h"
 #include "store/message_priv.h"
+#include "store/queue_priv.h"
 
 static void
 append_free(struct op *op)
@@ -73,6 +74,24 @@ append_one(struct wtxn *t, const struct wreq_append *r,
 	return 0;
 }
 
+/*
+ * After the mailbox has been saved: our own copies of what was submitted make
+ * room for the owner's.
+ */
+static int
+settle_sent(struct wtxn *t, const struct wreq_append *r,
+    const struct mailbox_row *box)
+{
+	int err = 0;
+
+	if (box->use != USE_SENT || r->w.actor != box->account)
+		return 0;
+	for (size_t i = 0; err == 0 && i < r->msg_count; i++)
+		err = sent_appended(t, box->account, box->id,
+		    r->msgs[i].uid_r, r->msgs[i].spool, r->w.now_s);
+	return err;
+}
+
 int
 apply_append(struct wtxn *t, struct wreq *w)
 {
@@ -96,6 +115,8 @@ apply_append(struct wtxn *t, struct wreq *w)
 		return 0;
 	if ((err = mailbox_save(t, &box)) < 0)
 		return err;
-	return account_charge(t, box.account, (int64_t)bytes,
-	    (int64_t)r->msg_count);
+	if ((err = account_charge(t, box.account, (int64_t)bytes,
+	    (int64_t)r->msg_count)) < 0)
+		return err;
+	return settle_sent(t, r, &box);
 }

@@ -2,6 +2,7 @@
 #include "server/base/xalloc.h"
 #include "store/body.h"
 #include "store/message_priv.h"
+#include "store/queue_priv.h"
 
 static void
 deliver_free(struct op *op)
@@ -12,6 +13,8 @@ deliver_free(struct op *op)
 		free(r->rcpts[i].prefix);
 	free(r->rcpts);
 	spool_free(r->spool);
+	spool_free(r->sent_spool);
+	queue_new_free(r->queue);
 	free(r);
 }
 
@@ -30,7 +33,8 @@ deliver_bytes(const struct wreq *w)
 {
 	const struct wreq_deliver *r = (const struct wreq_deliver *)w;
 
-	return spool_bytes(r->spool).len;
+	return spool_bytes(r->spool).len +
+	    (r->sent_spool ? spool_bytes(r->sent_spool).len : 0);
 }
 
 void
@@ -39,6 +43,7 @@ deliver_ended(struct store *store, struct wreq *w, int err)
 	struct wreq_deliver *r = (struct wreq_deliver *)w;
 
 	spool_ended(store, r->spool, err);
+	spool_ended(store, r->sent_spool, err);
 	if (err == 0)
 		STAT_ADD(store->env->stats, deliveries, r->rcpt_count);
 }
@@ -101,16 +106,23 @@ int
 apply_deliver(struct wtxn *t, struct wreq *w)
 {
 	struct wreq_deliver *r = (struct wreq_deliver *)w;
-	uint64_t content;
+	uint64_t content, refs = r->rcpt_count + (r->queue != NULL);
+	struct sent_plan sent;
 	int err;
 
-	if (r->rcpt_count == 0)	/* a content that nobody refers to */
+	if (refs == 0)		/* a content that nobody refers to */
 		return ERR_NOUSER;
-	if ((err = content_of_spool(t, r->spool, r->rcpt_count,
-	    &content)) < 0)
+	if ((err = send_charge(t, r)) < 0 ||
+	    (err = sent_plan(t, r, &sent)) < 0)
+		return err;
+	refs += sent.spool == r->spool;
+	if ((err = content_of_spool(t, r->spool, refs, &content)) < 0)
 		return err;
 	for (size_t i = 0; i < r->rcpt_count; i++)
 		if ((err = deliver_copy(t, r, content, &r->rcpts[i])) < 0)
 			return err;
-	return 0;
+	if (r->queue && (err = queue_put(t, r->queue, content,
+	    w->now_s)) < 0)
+		return err;
+	return sent.spool ? sent_file(t, r, &sent, content) : 0;
 }

@@ -20,6 +20,7 @@
  * This connection alone commits and checkpoints: SQLite before 3.51.3 can
  * corrupt a database when two connections do.
  */
+#include "store/queue_priv.h"
 #include "store/writer_priv.h"
 
 #include <assert.h>
@@ -61,6 +62,12 @@ static const struct wreq_ops kinds[WREQ_KINDS] = {
 	[WREQ_RECENT] = { "recent", apply_recent, NULL, NULL, NULL },
 	[WREQ_NOTE_LOGIN] = { "note-login", apply_note_login, NULL, NULL,
 	    NULL },
+	[WREQ_QUEUE_RESULT] = { "queue-result", apply_queue_result,
+	    queue_result_grows, queue_result_bytes, queue_result_ended },
+	[WREQ_QUEUE_EDIT] = { "queue-edit", apply_queue_edit, NULL, NULL,
+	    NULL },
+	[WREQ_DKIM_KEY] = { "dkim-key", apply_dkim_key, NULL, NULL, NULL },
+	[WREQ_MTA_STS] = { "mta-sts", apply_mta_sts, NULL, NULL, NULL },
 	[WREQ_DOMAIN] = { "domain", apply_domain, NULL, NULL, NULL },
 	[WREQ_ACCOUNT] = { "account", apply_account, NULL, NULL, NULL },
 	[WREQ_DEVICE] = { "device", apply_device, NULL, NULL, NULL },

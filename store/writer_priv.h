@@ -71,6 +71,8 @@ int apply_alias(struct wtxn *t, struct wreq *r);
 int apply_cert(struct wtxn *t, struct wreq *r);
 int apply_purge(struct wtxn *t, struct wreq *r);
 int apply_metadata(struct wtxn *t, struct wreq *r);
+int apply_dkim_key(struct wtxn *t, struct wreq *r);
+int apply_mta_sts(struct wtxn *t, struct wreq *r);
 
 bool copy_grows(const struct wreq *r);
 size_t stage_bytes(const struct wreq *r);
