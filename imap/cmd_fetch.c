@@ -104,7 +104,7 @@ fetch_put_head(struct imap *im, struct fetch *f, uint32_t seq,
 	if (items & FETCH_FLAGS) {
 		fetch_put_space(f, out);
 		buf_adds(out, "FLAGS ");
-		put_flags(im, f, flags, view_is_recent(&im->view, row->uid));
+		put_flags(im, f, flags, imap_is_recent(im, row->uid));
 	}
 	if (items & FETCH_MODSEQ) {
 		fetch_put_space(f, out);

@@ -230,19 +230,26 @@ put_use(struct imap *im, const struct entry *e)
 		put_attribute(out, imap_use_name(e->box->use));
 }
 
+/* What the mailbox alone says, which may not be there. */
+static void
+put_box_attributes(struct buf *out, const struct mailbox_info *box)
+{
+	if (!box)
+		put_attribute(out, "\\NonExistent");
+	else if (box->noselect)
+		put_attribute(out, "\\Noselect");
+	/* RFC 5258 section 4: may be told unasked, and clients like it. */
+	put_attribute(out, box && box->has_children ?
+	    "\\HasChildren" : "\\HasNoChildren");
+}
+
 static void
 put_list_attributes(struct imap *im, const struct entry *e)
 {
 	const struct imap_list_args *a = &im->cmd.args.list;
 	struct buf *out = im->s.out;
 
-	if (!e->box)
-		put_attribute(out, "\\NonExistent");
-	else if (e->box->noselect)
-		put_attribute(out, "\\Noselect");
-	/* RFC 5258 section 4: may be told unasked, and clients like it. */
-	put_attribute(out, e->box && e->box->has_children ?
-	    "\\HasChildren" : "\\HasNoChildren");
+	put_box_attributes(out, e->box);
 	if (e->is_subscribed && ((a->select & LIST_SUBSCRIBED) ||
 	    (a->returns & LIST_RETURN_SUBSCRIBED)))
 		put_attribute(out, "\\Subscribed");
@@ -284,6 +291,33 @@ put_line(struct imap *im, const struct entry *e)
 	if (!is_lsub(im) && (a->select & LIST_RECURSIVEMATCH) &&
 	    e->has_selected)
 		put_childinfo(im);
+	buf_adds(out, "\r\n");
+}
+
+void
+imap_tell_list(struct imap *im, struct span name,
+    const struct mailbox_info *box, const char *attribute,
+    struct span old_name)
+{
+	struct buf *out = im->s.out;
+
+	buf_adds(out, "* LIST (");
+	if (box) {
+		put_box_attributes(out, box);
+		if (box->subscribed)
+			put_attribute(out, "\\Subscribed");
+		if (box->use != USE_NONE)
+			put_attribute(out, imap_use_name(box->use));
+	} else if (attribute) {
+		put_attribute(out, attribute);
+	}
+	buf_adds(out, ") \"/\" ");
+	imap_put_mailbox(out, name, im->is_utf8);
+	if (old_name.len) {
+		buf_adds(out, " (\"OLDNAME\" (");
+		imap_put_mailbox(out, old_name, im->is_utf8);
+		buf_adds(out, "))");
+	}
 	buf_adds(out, "\r\n");
 }
 

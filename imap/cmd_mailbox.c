@@ -100,6 +100,28 @@ imap_run_unsubscribe(struct imap *im)
 	    SPAN(""));
 }
 
+/*
+ * RFC 9051 sections 6.3.4 to 6.3.6: a name that is not as it was given is
+ * told. It is r's from here on only.
+ */
+static void
+tell_changed_name(struct imap *im, const struct wreq_mailbox *r)
+{
+	const union imap_args *a = &im->cmd.args;
+
+	if (!im->is_rev2)
+		return;
+	if (r->how == MAILBOX_CREATE && a->create.old_name.len)
+		imap_tell_list(im, span_of(r->name), NULL, NULL,
+		    a->create.old_name);
+	if (r->how == MAILBOX_DELETE && a->mailbox.old_name.len)
+		imap_tell_list(im, span_of(r->name), NULL, "\\NonExistent",
+		    a->mailbox.old_name);
+	if (r->how == MAILBOX_RENAME && a->rename.is_changed)
+		imap_tell_list(im, span_of(r->new_name), NULL, NULL,
+		    a->rename.old_from);
+}
+
 enum imap_step
 imap_done_mailbox(struct imap *im, struct op *op)
 {
@@ -113,9 +135,12 @@ imap_done_mailbox(struct imap *im, struct op *op)
 	struct wreq_mailbox *r = CONTAINER_OF(op, struct wreq_mailbox, w.op);
 	const char *text = texts[r->how];
 	bool is_create = r->how == MAILBOX_CREATE;
+	bool is_delete = r->how == MAILBOX_DELETE;
 	uint64_t mailbox = r->mailbox_r;
 	int err = op->err;
 
+	if (err == 0)
+		tell_changed_name(im, r);
 	op_free(op);
 	/* Not an error to any client that cleans up twice. */
 	if (err == ERR_NOTFOUND)
@@ -124,6 +149,10 @@ imap_done_mailbox(struct imap *im, struct op *op)
 	if (err == ERR_INUSE && is_create)
 		return imap_no(im, "USEATTR",
 		    "Another mailbox has this use already");
+	/* RFC 9051 section 6.3.5 */
+	if (err == ERR_INUSE && is_delete)
+		return imap_no(im, "HASCHILDREN",
+		    "There are mailboxes below this name");
 	if (err < 0)
 		return imap_fail(im, err);
 	/* RFC 8474 section 4.1 */

@@ -296,6 +296,11 @@ imap_run_search(struct imap *im)
 	im->cmd.state = s;
 	im->cmd.release = search_release;
 	s->next_uid = 1;
+	/* RFC 9051 section 6.4.4: there is no other answer any more. */
+	if (im->is_rev2 && !im->cmd.args.search.esearch) {
+		im->cmd.args.search.esearch = true;
+		im->cmd.args.search.returns = SEARCH_RETURN_ALL;
+	}
 	if (im->cmd.args.search.has_modseq)
 		imap_enable_condstore(im);
 	/* RFC 7162 3.2.10.2: numbers in the keys must stay what they are. */

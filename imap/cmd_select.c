@@ -130,20 +130,31 @@ resync_done(struct imap *im, struct op *op)
 
 /* ---- the commands ---- */
 
+/* What RFC 9051 has left out. */
+static void
+put_rev1_lines(struct imap *im)
+{
+	const struct view *v = &im->view;
+	struct buf *out = im->s.out;
+	uint32_t unseen = view_first_unseen(v);
+
+	put_number(out, "* ", view_recent_count(v), " RECENT\r\n");
+	if (unseen)
+		put_number(out, "* OK [UNSEEN ", unseen, "] First unseen\r\n");
+}
+
 /* The view is open: what RFC 3501 6.3.1 has the client know. */
 static enum imap_step
 selected(struct imap *im)
 {
 	const struct view *v = &im->view;
 	struct buf *out = im->s.out;
-	uint32_t unseen = view_first_unseen(v);
 
 	im->state = ST_SELECTED;
 	imap_put_flags_lines(im);
 	put_number(out, "* ", view_count(v), " EXISTS\r\n");
-	put_number(out, "* ", view_recent_count(v), " RECENT\r\n");
-	if (unseen)
-		put_number(out, "* OK [UNSEEN ", unseen, "] First unseen\r\n");
+	if (!im->is_rev2)
+		put_rev1_lines(im);
 	put_number(out, "* OK [UIDVALIDITY ", view_uidvalidity(v),
 	    "] UIDs valid\r\n");
 	put_number(out, "* OK [UIDNEXT ", view_uidnext(v),
@@ -164,6 +175,10 @@ looked_up(struct imap *im, struct rjob_lookup *job)
 	int err = job->j.op.err;
 	bool writable;
 
+	/* RFC 9051 section 6.3.2 */
+	if (err == 0 && !info.noselect && im->is_rev2)
+		imap_tell_list(im, span_of(job->name), &info, NULL,
+		    im->cmd.args.select.old_name);
 	op_free(&job->j.op);
 	if (err < 0)
 		return imap_fail(im, err);

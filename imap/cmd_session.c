@@ -157,6 +157,7 @@ imap_run_enable(struct imap *im)
 		{ "METADATA", &metadata },
 		{ "METADATA-SERVER", &server },
 		{ "UTF8=ACCEPT", &im->is_utf8_accept },
+		{ "IMAP4rev2", &im->is_rev2 },
 	};
 	bool is_new[COUNT(rows)];
 
@@ -177,7 +178,8 @@ imap_run_enable(struct imap *im)
 	buf_adds(im->s.out, "\r\n");
 	if (metadata || server)
 		imap_enable_metadata(im);
-	im->is_utf8 |= im->is_utf8_accept;
+	/* RFC 9051 section 5.1, appendix A: it is UTF-8 as well. */
+	im->is_utf8 |= im->is_utf8_accept || im->is_rev2;
 	return imap_ok(im, NULL, "ENABLE completed");
 }
 

@@ -142,6 +142,7 @@ struct imap {
 	unsigned seen_out;		/* cmd_fetch.c: writes under way */
 	bool is_utf8;			/* strings, names, headers in UTF-8 */
 	bool is_utf8_accept;		/* RFC 6855, for its rule on charsets */
+	bool is_rev2;			/* RFC 9051: its answers, not 3501's */
 	bool is_condstore;		/* RFC 7162: imap_enable_condstore */
 	bool is_qresync;		/* VANISHED takes EXPUNGE's place */
 	uint64_t metadata_origin;	/* 0: wants no news of metadata */
@@ -209,6 +210,9 @@ struct imap_keywords {
 };
 void imap_keywords_get(const struct imap *im, struct imap_keywords *k);
 
+/* Whether it has \Recent: never, in RFC 9051. */
+bool imap_is_recent(const struct imap *im, uint32_t uid);
+
 /* Copies the keyword names of a command for a write request (malloc). */
 char **imap_keywords_copy(const struct imap_flags *f);
 
@@ -257,6 +261,15 @@ enum imap_step imap_done_mailbox(struct imap *im, struct op *op);
 enum imap_step imap_run_list(struct imap *im);	/* XLIST too */
 enum imap_step imap_run_lsub(struct imap *im);
 enum imap_step imap_done_list(struct imap *im, struct op *op);
+
+/*
+ * "* LIST ..." of one mailbox for who has not asked, with what box says, or
+ * with the one attribute where there is no box. Either may be NULL. old_name:
+ * what it was called, or empty (RFC 9051 section 6.3.9.7).
+ */
+void imap_tell_list(struct imap *im, struct span name,
+    const struct mailbox_info *box, const char *attribute,
+    struct span old_name);
 
 /* cmd_status.c */
 enum imap_step imap_run_status(struct imap *im);

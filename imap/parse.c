@@ -324,6 +324,7 @@ imap_decode_name(struct imap_parser *p, struct span raw, struct span *name)
 	enum parse result = PARSE_OK;
 
 	*name = span_make(raw.p, 0);
+	p->old_name = *name;
 	if (raw.len > RAW_NAME_MAX) {
 		p->code = "LIMIT";
 		return imap_bad(p, "the mailbox name is too long");
@@ -339,6 +340,8 @@ imap_decode_name(struct imap_parser *p, struct span raw, struct span *name)
 		p->code = "CANNOT";
 	else
 		*name = arena_span(p->arena, buf_span(&nfc));
+	if (!result && !span_eq(buf_span(&b), buf_span(&nfc)))
+		p->old_name = arena_span(p->arena, buf_span(&b));
 	buf_release(&b);
 	buf_release(&nfc);
 	return result;

@@ -49,6 +49,11 @@ struct imap_parser {
 	const char *code;
 	bool utf8;		/* names and strings are UTF-8 (RFC 6855) */
 	bool utf8_accept;	/* RFC 6855 section 3: no charset is named */
+	/*
+	 * The mailbox name parsed last, as it was given, if NFC made another
+	 * of it; else empty (RFC 9051 section 6.3.9.7).
+	 */
+	struct span old_name;
 };
 
 void imap_parser_init(struct imap_parser *p, struct span text,
@@ -161,6 +166,7 @@ struct imap_enable_args {
 /* SELECT EXAMINE (RFC 4466 section 2.1, RFC 7162) */
 struct imap_select_args {
 	struct span name;
+	struct span old_name;	/* imap_parser.old_name */
 	bool condstore;
 	bool qresync;
 	/* With qresync: what the client knows. No set has "*". */
@@ -174,6 +180,7 @@ struct imap_select_args {
 /* CREATE (RFC 6154 section 3) */
 struct imap_create_args {
 	struct span name;
+	struct span old_name;
 	enum special_use use;
 	bool use_refused;	/* one we do not know, or more than one */
 };
@@ -181,11 +188,14 @@ struct imap_create_args {
 /* DELETE SUBSCRIBE UNSUBSCRIBE */
 struct imap_mailbox_args {
 	struct span name;
+	struct span old_name;
 };
 
 /* RENAME */
 struct imap_rename_args {
 	struct span from, to;
+	bool is_changed;	/* NFC made another name of one of them */
+	struct span old_from;	/* from as it was given */
 };
 
 /* STATUS, and RETURN (STATUS (...)) of LIST */

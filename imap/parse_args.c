@@ -158,6 +158,7 @@ imap_parse_create(struct imap_parser *p, union imap_args *a)
 	*c = (struct imap_create_args){ .use = USE_NONE };
 	if (imap_parse_space(p) || imap_parse_mailbox(p, &c->name))
 		return PARSE_BAD;
+	c->old_name = p->old_name;
 	if (!cursor_skip(&p->c, ' ') || !cursor_skip(&p->c, '('))
 		return imap_parse_end(p);
 	return parse_create_use(p, c) ||
@@ -169,9 +170,10 @@ enum parse
 imap_parse_mailbox_only(struct imap_parser *p, union imap_args *a)
 {
 	a->mailbox = (struct imap_mailbox_args){ 0 };
-	return imap_parse_space(p) ||
-	    imap_parse_mailbox(p, &a->mailbox.name) ||
-	    imap_parse_end(p) ? PARSE_BAD : PARSE_OK;
+	if (imap_parse_space(p) || imap_parse_mailbox(p, &a->mailbox.name))
+		return PARSE_BAD;
+	a->mailbox.old_name = p->old_name;
+	return imap_parse_end(p);
 }
 
 enum parse
@@ -180,9 +182,14 @@ imap_parse_rename(struct imap_parser *p, union imap_args *a)
 	struct imap_rename_args *r = &a->rename;
 
 	*r = (struct imap_rename_args){ 0 };
-	return imap_parse_space(p) || imap_parse_mailbox(p, &r->from) ||
-	    imap_parse_space(p) || imap_parse_mailbox(p, &r->to) ||
-	    imap_parse_end(p) ? PARSE_BAD : PARSE_OK;
+	if (imap_parse_space(p) || imap_parse_mailbox(p, &r->from))
+		return PARSE_BAD;
+	r->is_changed = p->old_name.len > 0;
+	r->old_from = r->is_changed ? p->old_name : r->from;
+	if (imap_parse_space(p) || imap_parse_mailbox(p, &r->to))
+		return PARSE_BAD;
+	r->is_changed |= p->old_name.len > 0;
+	return imap_parse_end(p);
 }
 
 static const struct {

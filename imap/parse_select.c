@@ -95,6 +95,7 @@ imap_parse_select(struct imap_parser *p, union imap_args *a)
 	*s = (struct imap_select_args){ 0 };
 	if (imap_parse_space(p) || imap_parse_mailbox(p, &s->name))
 		return PARSE_BAD;
+	s->old_name = p->old_name;
 	if (!cursor_skip(&p->c, ' ') || !cursor_skip(&p->c, '('))
 		return imap_parse_end(p);
 	do {

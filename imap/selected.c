@@ -111,6 +111,12 @@ imap_keywords_get(const struct imap *im, struct imap_keywords *k)
 		k->v[i] = view_keyword(&im->view, i);
 }
 
+bool
+imap_is_recent(const struct imap *im, uint32_t uid)
+{
+	return !im->is_rev2 && view_is_recent(&im->view, uid);
+}
+
 static char *
 copy_span(struct span s)
 {

@@ -58,8 +58,8 @@ imap_put_news(struct imap *im, const struct imap_keywords *k, uint32_t seq,
 	buf_adds(out, "* ");
 	buf_addu(out, seq);
 	buf_adds(out, " FETCH (");
-	/* Who speaks of UIDs thinks in them. */
-	if (im->cmd.uid || im->is_condstore) {
+	/* Who speaks of UIDs thinks in them; RFC 9051 section 7.5.2. */
+	if (im->cmd.uid || im->is_condstore || im->is_rev2) {
 		buf_adds(out, "UID ");
 		buf_addu(out, row->uid);
 		space = " ";
@@ -67,8 +67,8 @@ imap_put_news(struct imap *im, const struct imap_keywords *k, uint32_t seq,
 	if (flags) {
 		buf_adds(out, space);
 		buf_adds(out, "FLAGS ");
-		imap_put_flags(out, row->flags,
-		    view_is_recent(&im->view, row->uid), k->v, k->n);
+		imap_put_flags(out, row->flags, imap_is_recent(im, row->uid),
+		    k->v, k->n);
 		space = " ";
 	}
 	if (im->is_condstore) {
@@ -117,7 +117,8 @@ tell(struct imap *im, const struct news *news)
 		tell_number(im, news->count, " EXISTS\r\n");
 		break;
 	case NEWS_RECENT:
-		tell_number(im, news->count, " RECENT\r\n");
+		if (!im->is_rev2)
+			tell_number(im, news->count, " RECENT\r\n");
 		break;
 	}
 }

@@ -227,6 +227,30 @@ TEST(test_parse_mailbox_decodes_names)
 	check_mailbox("a&-b", false, "a&b", NULL);
 }
 
+TEST(test_parse_mailbox_keeps_a_name_that_nfc_changed)
+{
+	static const struct {
+		const char *in;
+		bool utf8;
+		const char *old_name;
+	} rows[] = {
+		{ "\"u\xcc\x88\"", true, "u\xcc\x88" },
+		{ "u&Awg-", false, "u\xcc\x88" },
+		{ "\"\xc3\xbc\"", true, "" },
+		{ "inbox", true, "" },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct parsing *t = parsing_new(span_of(rows[i].in));
+		struct span name;
+
+		t->p.utf8 = rows[i].utf8;
+		CHECK_EQ(imap_parse_mailbox(&t->p, &name), PARSE_OK);
+		CHECK_SPAN(t->p.old_name, rows[i].old_name);
+		parsing_free(t);
+	}
+}
+
 TEST(test_parse_quoted_is_utf8_where_that_is_on)
 {
 	static const struct {
@@ -385,6 +409,8 @@ main(void)
 		cmocka_unit_test(test_parse_seqset_refuses_what_is_none),
 		cmocka_unit_test(test_seqrange_resolve_orders_the_ends),
 		cmocka_unit_test(test_parse_mailbox_decodes_names),
+		cmocka_unit_test(
+		    test_parse_mailbox_keeps_a_name_that_nfc_changed),
 		cmocka_unit_test(test_parse_quoted_is_utf8_where_that_is_on),
 		cmocka_unit_test(test_parse_mailbox_takes_utf8_as_it_is),
 		cmocka_unit_test(test_parse_mailbox_knows_inbox_in_any_case),
