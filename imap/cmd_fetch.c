@@ -77,6 +77,13 @@ put_flags(struct imap *im, struct fetch *f, uint64_t flags, bool recent)
 	f->cached_recent = recent;
 }
 
+/* RFC 9586 section 3.3: its answers begin with the UID. */
+static unsigned
+implied_uid(const struct imap *im, bool is_implied)
+{
+	return is_implied && !im->is_uidonly ? FETCH_UID : 0;
+}
+
 void
 fetch_put_head(struct imap *im, struct fetch *f, uint32_t seq,
     const struct msgrow *row)
@@ -88,13 +95,11 @@ fetch_put_head(struct imap *im, struct fetch *f, uint32_t seq,
 
 	if (is_seen_now) {
 		/* RFC 7162 3.2.4: by now it has the flag, and the modseq. */
-		items |= im->is_condstore ? FETCH_FLAGS | FETCH_UID |
-		    FETCH_MODSEQ : FETCH_FLAGS;
+		items |= im->is_condstore ? FETCH_FLAGS | FETCH_MODSEQ |
+		    implied_uid(im, true) : FETCH_FLAGS;
 		flags |= im->is_condstore ? 0 : FLAG_SEEN;
 	}
-	buf_adds(out, "* ");
-	buf_addu(out, seq);
-	buf_adds(out, " FETCH (");
+	imap_put_fetch_head(im, seq, row->uid);
 	f->has_item = false;
 	if (items & FETCH_UID) {
 		fetch_put_space(f, out);
@@ -227,7 +232,7 @@ imap_run_fetch(struct imap *im)
 	im->cmd.state = f;
 	im->cmd.release = fetch_release;
 	/* RFC 3501 6.4.8: UID is in every answer to the UID form. */
-	f->items = a->items | (im->cmd.uid ? FETCH_UID : 0);
+	f->items = a->items | implied_uid(im, im->cmd.uid);
 	if (imap_resolve_set(im, &a->set, im->cmd.uid, &f->targets.uids) < 0)
 		return imap_bad_set(im);
 	if (f->items & FETCH_MODSEQ)

@@ -139,7 +139,7 @@ put_rev1_lines(struct imap *im)
 	uint32_t unseen = view_first_unseen(v);
 
 	put_number(out, "* ", view_recent_count(v), " RECENT\r\n");
-	if (unseen)
+	if (unseen && !im->is_uidonly)
 		put_number(out, "* OK [UNSEEN ", unseen, "] First unseen\r\n");
 }
 

@@ -23,7 +23,7 @@ static const char *const capabilities[] = {
 	"CHILDREN", "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE",
 	"CREATE-SPECIAL-USE", "XLIST", "OBJECTID", "SAVEDATE", "PREVIEW",
 	"METADATA", "METADATA-SERVER", "LIST-METADATA",
-	"UTF8=ACCEPT",
+	"UTF8=ACCEPT", "UIDONLY",
 };
 
 static bool
@@ -158,6 +158,7 @@ imap_run_enable(struct imap *im)
 		{ "METADATA-SERVER", &server },
 		{ "UTF8=ACCEPT", &im->is_utf8_accept },
 		{ "IMAP4rev2", &im->is_rev2 },
+		{ "UIDONLY", &im->is_uidonly },
 	};
 	bool is_new[COUNT(rows)];
 

@@ -388,6 +388,8 @@ command_begin(struct imap *im, const struct imap_start *start)
 	bad = judge(im, c->verb);
 	if (bad)
 		imap_bad(im, bad);
+	else if ((c->verb->flags & V_NUMBERS) && im->is_uidonly)
+		answer(im, STATUS_BAD, "UIDREQUIRED", "Use the UID form");
 	else if ((c->verb->flags & V_WRITES) && !im->view.writable)
 		imap_no(im, "READ-ONLY", "The mailbox is open read-only");
 	else
@@ -418,6 +420,7 @@ command_run(struct imap *im, struct span text, bool in_input)
 	imap_parser_init(&p, text, &c->arena);
 	p.utf8 = im->is_utf8;
 	p.utf8_accept = im->is_utf8_accept;
+	p.uid_only = im->is_uidonly;
 	if (imap_parse_start(&p, &start) != PARSE_OK)
 		return command_without_start(im, start.tag, p.why);
 	/* An APPEND has begun when its message was announced. */
@@ -425,7 +428,7 @@ command_run(struct imap *im, struct span text, bool in_input)
 		return STEP_DONE;
 	if (c->verb->parse(&p, &c->args) != PARSE_OK)
 		step = p.code ? imap_no(im, p.code, p.why) :
-		    imap_bad(im, p.why);
+		    answer(im, STATUS_BAD, p.bad_code, p.why);
 	else
 		step = run_or_hold(im);
 	if (c->verb->flags & V_SECRET)

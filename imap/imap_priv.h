@@ -67,7 +67,8 @@ enum imap_verb_flag {
 	V_NOEXPUNGE = 1,	/* RFC 3501 7.4.1: no EXPUNGE is told */
 	V_SECRET = 2,		/* the arguments are wiped once run */
 	V_WRITES = 4,		/* needs a mailbox that is not read-only */
-	V_DELETES = 8		/* may delete the mailbox it has selected */
+	V_DELETES = 8,		/* may delete the mailbox it has selected */
+	V_NUMBERS = 16		/* RFC 9586: has sequence numbers */
 };
 
 struct imap;
@@ -143,6 +144,7 @@ struct imap {
 	bool is_utf8;			/* strings, names, headers in UTF-8 */
 	bool is_utf8_accept;		/* RFC 6855, for its rule on charsets */
 	bool is_rev2;			/* RFC 9051: its answers, not 3501's */
+	bool is_uidonly;		/* RFC 9586: no sequence numbers */
 	bool is_condstore;		/* RFC 7162: imap_enable_condstore */
 	bool is_qresync;		/* VANISHED takes EXPUNGE's place */
 	uint64_t metadata_origin;	/* 0: wants no news of metadata */

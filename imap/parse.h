@@ -49,6 +49,8 @@ struct imap_parser {
 	const char *code;
 	bool utf8;		/* names and strings are UTF-8 (RFC 6855) */
 	bool utf8_accept;	/* RFC 6855 section 3: no charset is named */
+	bool uid_only;		/* RFC 9586: no sequence numbers */
+	const char *bad_code;	/* PARSE_BAD: a code that goes with BAD */
 	/*
 	 * The mailbox name parsed last, as it was given, if NFC made another
 	 * of it; else empty (RFC 9051 section 6.3.9.7).

@@ -461,6 +461,11 @@ parse_key(struct search *s, struct search_key **key)
 			r = imap_expect(s->p, ')',
 			    "expected \")\" after search keys");
 	} else if (ch == '*' || (ch >= '0' && ch <= '9')) {
+		/* RFC 9586 section 3.5 */
+		if (s->p->uid_only) {
+			s->p->bad_code = "UIDREQUIRED";
+			return imap_bad(s->p, "expected UID and a set");
+		}
 		r = parse_set(s, SEARCH_REF_SEQ, key);
 	} else {
 		r = parse_key_word(s, key);

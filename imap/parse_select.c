@@ -37,6 +37,11 @@ count_numbers(const struct seqset *set)
 static enum parse
 parse_seq_match(struct imap_parser *p, struct imap_select_args *s)
 {
+	/* RFC 9586 section 3.7 */
+	if (p->uid_only && cursor_peek(&p->c) == '(') {
+		p->bad_code = "UIDREQUIRED";
+		return imap_bad(p, "no sequence numbers once UIDONLY is on");
+	}
 	if (imap_expect(p, '(', "expected a list of known numbers") ||
 	    parse_plain_set(p, true, &s->known_seqs) ||
 	    imap_parse_space(p) ||

@@ -49,17 +49,24 @@ imap_tell_keywords(struct imap *im)
 }
 
 void
+imap_put_fetch_head(struct imap *im, uint32_t seq, uint32_t uid)
+{
+	buf_adds(im->s.out, "* ");
+	buf_addu(im->s.out, im->is_uidonly ? uid : seq);
+	buf_adds(im->s.out, im->is_uidonly ? " UIDFETCH (" : " FETCH (");
+}
+
+void
 imap_put_news(struct imap *im, const struct imap_keywords *k, uint32_t seq,
     const struct msgrow *row, bool flags)
 {
 	struct buf *out = im->s.out;
 	const char *space = "";
 
-	buf_adds(out, "* ");
-	buf_addu(out, seq);
-	buf_adds(out, " FETCH (");
+	imap_put_fetch_head(im, seq, row->uid);
 	/* Who speaks of UIDs thinks in them; RFC 9051 section 7.5.2. */
-	if (im->cmd.uid || im->is_condstore || im->is_rev2) {
+	if (!im->is_uidonly && (im->cmd.uid || im->is_condstore ||
+	    im->is_rev2)) {
 		buf_adds(out, "UID ");
 		buf_addu(out, row->uid);
 		space = " ";
@@ -148,7 +155,8 @@ imap_sync(struct imap *im, bool hold_expunges)
 		(void)view_sync(&im->view, hold_expunges, &news);
 		if (news.kind == NEWS_EXPUNGE)
 			im->cmd.told_expunge = true;
-		if (news.kind == NEWS_EXPUNGE && im->is_qresync) {
+		if (news.kind == NEWS_EXPUNGE &&
+		    (im->is_qresync || im->is_uidonly)) {
 			uidset_add(&vanished, news.uid, news.uid);
 			continue;
 		}

@@ -32,6 +32,12 @@ void imap_tell_keywords(struct imap *im);
 void imap_put_flags_lines(struct imap *im);
 
 /*
+ * "* 5 FETCH (", or "* 77 UIDFETCH (" for who has enabled UIDONLY (RFC 9586
+ * section 3.3): an answer begins, the message's items are to follow.
+ */
+void imap_put_fetch_head(struct imap *im, uint32_t seq, uint32_t uid);
+
+/*
  * "* 5 FETCH (FLAGS (\\Seen))": what a message has now, for who has not asked.
  * UID is there in a UID command, and UID and MODSEQ for a CONDSTORE-aware
  * client (RFC 7162 section 3.2.4); flags: whether FLAGS are.
