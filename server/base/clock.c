@@ -18,12 +18,25 @@ clock_read(clockid_t id)
 }
 
 static int64_t
+clock_read_us(clockid_t id)
+{
+	struct timespec ts = clock_read(id);
+
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+static int64_t
 system_mono_us(struct clock *c)
 {
-	struct timespec ts = clock_read(CLOCK_MONOTONIC);
-
 	(void)c;
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+	return clock_read_us(CLOCK_MONOTONIC);
+}
+
+static int64_t
+system_cpu_us(struct clock *c)
+{
+	(void)c;
+	return clock_read_us(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static int64_t
@@ -43,7 +56,7 @@ struct clock *
 clock_system(void)
 {
 	static const struct clock clock = {
-		system_mono_ms, system_wall_s, system_mono_us
+		system_mono_ms, system_wall_s, system_mono_us, system_cpu_us
 	};
 
 	/* Nobody writes to it; the type is not const for the fakes' sake. */
@@ -77,7 +90,8 @@ fake_mono_us(struct clock *c)
 void
 fake_clock_init(struct fake_clock *f, int64_t wall_s)
 {
-	f->clock = (struct clock){ fake_mono_ms, fake_wall_s, fake_mono_us };
+	f->clock = (struct clock){ fake_mono_ms, fake_wall_s, fake_mono_us,
+	    fake_mono_us };
 	/* Not 0, which means "none" in a deadline; whole seconds. */
 	atomic_init(&f->now_ms, 1000000);
 	atomic_init(&f->now_s, wall_s);

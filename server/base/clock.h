@@ -20,6 +20,8 @@ struct clock {
 	int64_t (*wall_s)(struct clock *);
 	/* Microseconds from an arbitrary start, for measuring work. */
 	int64_t (*mono_us)(struct clock *);
+	/* Microseconds of CPU time that the calling thread has had. */
+	int64_t (*cpu_us)(struct clock *);
 };
 
 /* The system's clock; shared, constant, never freed. */

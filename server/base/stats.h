@@ -25,7 +25,8 @@
 	X(commit_requests,    "write requests in them") \
 	X(checkpoints,        "checkpoints of the log") \
 	X(store_errors,       "errors that the database reported") \
-	X(loop_turns_long,    "turns of the loop over 2 ms")
+	X(loop_turns_long,    "turns of the loop over 2 ms") \
+	X(loop_turns_busy,    "of these, with 2 ms of CPU time")
 
 struct stats {
 #define X(name, text) _Atomic uint64_t name;

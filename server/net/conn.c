@@ -393,7 +393,7 @@ static void
 on_poll(uv_poll_t *h, int status, int events)
 {
 	struct conn *c = h->data;
-	int64_t start = loop_turn_begin(c->loop);
+	struct loop_turn start = loop_turn_begin(c->loop);
 	struct loop *l = c->loop;
 
 	if (status < 0)
@@ -419,7 +419,7 @@ on_timer(uv_timer_t *h)
 	struct session *s = c->session;
 	int64_t now = env_now_ms(c->env);
 	struct loop *l = c->loop;
-	int64_t start = loop_turn_begin(l);
+	struct loop_turn start = loop_turn_begin(l);
 
 	c->timer_ms = 0;
 	if (is_due(c->retry_ms, now))

@@ -287,7 +287,7 @@ on_acceptable(uv_poll_t *h, int status, int events)
 	for (int i = 0; i < ACCEPT_TURN; i++) {
 		struct sockaddr_storage ss = { 0 };
 		socklen_t len = sizeof ss;
-		int64_t start = loop_turn_begin(l->loop);
+		struct loop_turn start = loop_turn_begin(l->loop);
 		int fd = accept4(l->fd, (struct sockaddr *)&ss, &len,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 

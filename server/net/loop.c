@@ -27,17 +27,22 @@ must(int uv_err)
 		abort();
 }
 
-int64_t
+struct loop_turn
 loop_turn_begin(struct loop *l)
 {
-	return l->clock->mono_us(l->clock);
+	return (struct loop_turn){ l->clock->mono_us(l->clock),
+	    l->clock->cpu_us(l->clock) };
 }
 
+/* Long by the clock on the wall may be others' doing; by the CPU, it is ours. */
 void
-loop_turn_end(struct loop *l, int64_t start_us)
+loop_turn_end(struct loop *l, struct loop_turn start)
 {
-	if (l->clock->mono_us(l->clock) - start_us > LOOP_TURN_LONG_US)
-		STAT_ADD(l->stats, loop_turns_long, 1);
+	if (l->clock->mono_us(l->clock) - start.mono_us <= LOOP_TURN_LONG_US)
+		return;
+	STAT_ADD(l->stats, loop_turns_long, 1);
+	if (l->clock->cpu_us(l->clock) - start.cpu_us > LOOP_TURN_LONG_US)
+		STAT_ADD(l->stats, loop_turns_busy, 1);
 }
 
 void
@@ -82,7 +87,7 @@ on_wake(uv_async_t *h)
 
 	while (item) {
 		struct post_item *next = item->next;
-		int64_t start = loop_turn_begin(l);
+		struct loop_turn start = loop_turn_begin(l);
 
 		item->deliver(item);
 		loop_turn_end(l, start);
@@ -104,7 +109,7 @@ run_tasks(struct loop *l, struct list *queue)
 	while ((node = list_take_head(&now))) {
 		struct loop_task *t = CONTAINER_OF(node, struct loop_task,
 		    link);
-		int64_t start = loop_turn_begin(l);
+		struct loop_turn start = loop_turn_begin(l);
 
 		t->run(t);
 		loop_turn_end(l, start);
@@ -239,7 +244,7 @@ on_timer(uv_timer_t *uv)
 	struct loop_handle *h = uv->data;
 	struct loop *l = h->loop;
 	struct loop_timer *t = h->timer;
-	int64_t start = loop_turn_begin(l);
+	struct loop_turn start = loop_turn_begin(l);
 
 	if (uv_timer_get_repeat(uv) == 0)
 		loop_timer_stop(t);
@@ -273,7 +278,7 @@ on_signal(uv_signal_t *uv, int signum)
 {
 	struct loop_handle *h = uv->data;
 	struct loop *l = h->loop;
-	int64_t start = loop_turn_begin(l);
+	struct loop_turn start = loop_turn_begin(l);
 
 	h->signal->raised(h->signal, signum);
 	loop_turn_end(l, start);

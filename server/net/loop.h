@@ -3,8 +3,9 @@
  *
  * What runs on it is cut into turns, one call for one connection, timer or
  * post at a time; a turn over LOOP_TURN_LONG_US is counted in
- * stats.loop_turns_long. Nothing of libuv shows here: only server/net knows
- * what a handle is (net_priv.h).
+ * stats.loop_turns_long, and one that took so much CPU time in
+ * stats.loop_turns_busy: those are the ones to look into. Nothing of libuv
+ * shows here: only server/net knows what a handle is (net_priv.h).
  *
  * Thread: the loop's own, but for pushing into loop_home().
  */

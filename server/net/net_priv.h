@@ -31,9 +31,14 @@ struct loop {
 	struct buf lend_cipher_in, lend_cipher_out;
 };
 
-/* Around everything that the loop calls. Returns and takes microseconds. */
-int64_t loop_turn_begin(struct loop *l);
-void loop_turn_end(struct loop *l, int64_t start_us);
+/* When a turn began. */
+struct loop_turn {
+	int64_t mono_us, cpu_us;
+};
+
+/* Around everything that the loop calls. */
+struct loop_turn loop_turn_begin(struct loop *l);
+void loop_turn_end(struct loop *l, struct loop_turn start);
 
 /* Gives b the memory that *lend has, if that is more; b's bytes move. */
 void lend_take(struct buf *lend, struct buf *b);

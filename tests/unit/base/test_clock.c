@@ -5,13 +5,15 @@
 TEST(test_clock_system_does_not_go_back)
 {
 	struct clock *c = clock_system();
-	int64_t ms = c->mono_ms(c), us = c->mono_us(c);
+	int64_t ms = c->mono_ms(c), us = c->mono_us(c), cpu = c->cpu_us(c);
 
 	for (int i = 0; i < 1000; i++) {
 		CHECK(c->mono_ms(c) >= ms);
 		CHECK(c->mono_us(c) >= us);
+		CHECK(c->cpu_us(c) >= cpu);
 		ms = c->mono_ms(c);
 		us = c->mono_us(c);
+		cpu = c->cpu_us(c);
 	}
 	CHECK(us / 1000 >= ms);
 	/* Later than the day this was written. */

@@ -241,7 +241,8 @@ TEST(test_loop_frees_timers_that_were_forgotten)
 /* A clock that says each look at it is 3 ms after the last. */
 struct slow_clock {
 	struct clock clock;
-	int64_t us;
+	int64_t us, cpu_us;
+	int64_t share;		/* of the CPU, in that time */
 };
 
 static int64_t
@@ -250,9 +251,18 @@ slow_us(struct clock *c)
 	return CONTAINER_OF(c, struct slow_clock, clock)->us += 3000;
 }
 
+static int64_t
+slow_cpu_us(struct clock *c)
+{
+	struct slow_clock *slow = CONTAINER_OF(c, struct slow_clock, clock);
+
+	return slow->cpu_us += slow->share;
+}
+
 TEST(test_loop_counts_long_turns)
 {
-	struct slow_clock slow = { .clock.mono_us = slow_us };
+	struct slow_clock slow = { .clock = { .mono_us = slow_us,
+	    .cpu_us = slow_cpu_us }, .share = 100 };
 	struct diary d = { 0 };
 
 	d.loop = loop_new(&slow.clock, &d.stats);
@@ -262,6 +272,13 @@ TEST(test_loop_counts_long_turns)
 	loop_soon(d.loop, &a.task);
 	loop_run_once(d.loop);
 	CHECK_EQ(STAT_GET(&d.stats, loop_turns_long), 1);
+	/* Somebody else had the CPU. */
+	CHECK_EQ(STAT_GET(&d.stats, loop_turns_busy), 0);
+	slow.share = 3000;
+	loop_soon(d.loop, &a.task);
+	loop_run_once(d.loop);
+	CHECK_EQ(STAT_GET(&d.stats, loop_turns_long), 2);
+	CHECK_EQ(STAT_GET(&d.stats, loop_turns_busy), 1);
 	loop_free(d.loop);
 }
 
