@@ -139,25 +139,40 @@ array_first_unseen(struct mailarray *a)
 }
 
 static void
-apply_arrival(struct mailarray *a, const struct change *c,
-    struct budget *budget)
+rows_reserve(struct array_data *d, size_t more, struct budget *budget)
 {
+	if (more <= d->cap - d->n)
+		return;
+	d->cap = MAX(d->cap + d->cap / 4 + 16, d->n + more);
+	d->rows = xreallocarray(d->rows, d->cap, ROW_SIZE);
+	charge_softly(budget, &d->charged, d->cap * ROW_SIZE);
+}
+
+/*
+ * Behind the last row, where nobody looks, until all are there: a client that
+ * saw some of them, with the modseq of all, would never ask for the rest.
+ */
+static bool
+apply_arrival(struct mailarray *a, const struct change *c,
+    struct change_place *place, struct budget *budget)
+{
+	size_t from = place->row, n = MIN(c->row_count - from, ARRAY_STEP);
 	struct array_data *d = &a->d;
 
-	if (c->row_count == 0)
-		return;
+	if (n == 0)
+		return true;
 	/* UIDs only rise within a mailbox. */
 	assert(d->n == 0 || c->rows[0].uid > d->rows[d->n - 1].uid);
-	if (c->row_count > d->cap - d->n) {
-		d->cap = MAX(d->cap + d->cap / 4 + 16, d->n + c->row_count);
-		d->rows = xreallocarray(d->rows, d->cap, ROW_SIZE);
-		charge_softly(budget, &d->charged, d->cap * ROW_SIZE);
-	}
-	memcpy(d->rows + d->n, c->rows, c->row_count * ROW_SIZE);
+	rows_reserve(d, c->row_count, budget);
+	memcpy(d->rows + d->n + from, c->rows + from, n * ROW_SIZE);
+	place->row += n;
+	if (place->row < c->row_count)
+		return false;
 	d->n += c->row_count;
 	d->uidnext = MAX(d->uidnext, d->rows[d->n - 1].uid + 1);
 	for (size_t i = 0; i < c->row_count; i++)
 		note_unseen(a, &c->rows[i]);
+	return true;
 }
 
 /* ---- flags and the ring ---- */
@@ -308,25 +323,28 @@ rows_shrink(struct mailarray *a, struct budget *budget)
 }
 
 /*
- * One pass over the rows from the first that goes, whatever the UIDs. What no
- * view has been told of needs no grave: mail that comes and goes must not pile
- * up before a client that stays silent.
+ * One pass over the rows from the first that goes, whatever the UIDs, and
+ * what is behind the step's rows closes up. What no view has been told of
+ * needs no grave: mail that comes and goes must not pile up before a client
+ * that stays silent.
  */
-static void
+static bool
 apply_expunge(struct mailarray *a, const struct change *c,
-    struct budget *budget)
+    struct change_place *place, struct budget *budget)
 {
 	struct msgrow *rows = a->d.rows;
-	size_t from, to, told, r = 0;
+	size_t from, to, told, end, r;
 
 	if (c->uids.n == 0)
-		return;
-	from = to = array_seek(a, c->uids.v[0].lo);
+		return true;
+	from = to = array_seek(a, MAX(c->uids.v[0].lo, place->uid));
 	told = array_seek(a, a->told_uid + 1);
+	end = MIN(a->d.n, from + ARRAY_STEP);
+	r = from < end ? uidset_seek(&c->uids, rows[from].uid) : c->uids.n;
 	if (told > from)
-		graves_reserve(a, (size_t)MIN(uidset_count(&c->uids),
-		    told - from), budget);
-	for (; from < a->d.n; from++) {
+		graves_reserve(a, MIN(told - from, place->uid ? end - from :
+		    (size_t)uidset_count(&c->uids)), budget);
+	for (; from < end; from++) {
 		while (r < c->uids.n && c->uids.v[r].hi < rows[from].uid)
 			r++;
 		if (r == c->uids.n)
@@ -336,29 +354,33 @@ apply_expunge(struct mailarray *a, const struct change *c,
 		else if (from < told)
 			bury(a, &rows[from], c->modseq);
 	}
-	if (to == from)
-		return;
-	memmove(rows + to, rows + from, (a->d.n - from) * ROW_SIZE);
-	a->d.n -= from - to;
-	a->gen++;
-	rows_shrink(a, budget);
+	place->uid = from < a->d.n ? rows[from].uid : UINT32_MAX;
+	if (to != from) {
+		memmove(rows + to, rows + from, (a->d.n - from) * ROW_SIZE);
+		a->d.n -= from - to;
+		a->gen++;
+		rows_shrink(a, budget);
+	}
+	return r == c->uids.n || to == a->d.n;
 }
 
 /* ---- all changes ---- */
 
-void
+bool
 array_apply(struct mailarray *a, const struct change *c,
-    struct budget *budget)
+    struct change_place *place, struct budget *budget)
 {
+	bool is_moved = true;
+
 	switch (c->kind) {
 	case CHANGE_ARRIVAL:
-		apply_arrival(a, c, budget);
+		is_moved = apply_arrival(a, c, place, budget);
 		break;
 	case CHANGE_FLAGS:
 		apply_flags(a, c);
 		break;
 	case CHANGE_EXPUNGE:
-		apply_expunge(a, c, budget);
+		is_moved = apply_expunge(a, c, place, budget);
 		break;
 	case CHANGE_KEYWORD:
 		array_data_keyword(&a->d, c->bit - KEYWORD_FIRST, c->name);
@@ -379,7 +401,9 @@ array_apply(struct mailarray *a, const struct change *c,
 	case CHANGE_QUEUE:
 		break;
 	}
-	a->d.modseq = MAX(a->d.modseq, c->modseq);
+	if (is_moved)
+		a->d.modseq = MAX(a->d.modseq, c->modseq);
+	return is_moved;
 }
 
 void

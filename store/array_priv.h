@@ -25,6 +25,7 @@
 
 #define ARRAY_RING 1024		/* flag changes remembered */
 #define ARRAY_RING_RANGES 65536	/* UID ranges in all of them together */
+#define ARRAY_STEP 8192		/* rows that come or go in one step */
 
 struct hub;
 struct rjob_load;
@@ -104,9 +105,20 @@ size_t array_memory(const struct mailarray *a);
 /* The index of the first row whose UID is >= uid. */
 size_t array_seek(const struct mailarray *a, uint32_t uid);
 
-/* Moves the array over one change of its mailbox. */
-void array_apply(struct mailarray *a, const struct change *c,
-    struct budget *budget);
+/* How far a change has been applied; zero before its first step. */
+struct change_place {
+	size_t row;			/* arrival: the next of its rows */
+	uint32_t uid;			/* expunge: those below have gone */
+};
+
+/*
+ * Moves the array over one change of its mailbox, ARRAY_STEP rows at most.
+ * Returns whether that was all; if not, nothing else may be applied before
+ * the rest. Meanwhile no row of an arrival is there and some of an expunge
+ * have gone; the array's modseq stays behind the change until its end.
+ */
+bool array_apply(struct mailarray *a, const struct change *c,
+    struct change_place *place, struct budget *budget);
 
 /* The grave with this number. */
 const struct grave *array_grave(const struct mailarray *a, uint64_t number);

@@ -124,6 +124,15 @@ hub_array_used(struct mailarray *a)
 /* ---- loading ---- */
 
 static void
+array_apply_whole(struct mailarray *a, const struct change *c)
+{
+	struct change_place place = { 0 };
+
+	while (!array_apply(a, c, &place, a->hub->env->budget))
+		continue;
+}
+
+static void
 array_backlog_add(struct mailarray *a, struct changeset *cs)
 {
 	if (a->backlog_n && a->backlog[a->backlog_n - 1] == cs)
@@ -153,7 +162,7 @@ array_backlog_apply(struct mailarray *a)
 
 			if (c->mailbox == a->mailbox &&
 			    (c->modseq > loaded || c->kind > CHANGE_EXPUNGE))
-				array_apply(a, c, a->hub->env->budget);
+				array_apply_whole(a, c);
 		}
 		changeset_unref(cs);
 	}
@@ -305,40 +314,53 @@ ends_account(const struct change *c)
 	    c->event == ACCOUNT_DELETED || c->event == ACCOUNT_CREDENTIALS);
 }
 
-static void
+/*
+ * One step of a change. Returns whether it was the last. Between two, the
+ * array may have got or lost its last view, or have gone from the cache.
+ */
+static bool
 hub_move_array(struct hub *hub, struct changeset *cs, const struct change *c)
 {
 	struct mailarray *a = idmap_find(&hub->arrays, c->mailbox);
+	bool is_moved;
 
 	if (!a)
-		return;
+		return true;
 	if (a->state == ARRAY_LOADING) {
 		array_backlog_add(a, cs);
-		return;
+		return true;
 	}
 	if (array_is_idle(a))
 		hub->idle_bytes -= array_memory(a);
 	else if (c->kind == CHANGE_FLAGS || c->kind == CHANGE_EXPUNGE)
 		views_trim(a);
-	array_apply(a, c, hub->env->budget);
+	is_moved = array_apply(a, c, &hub->place, hub->env->budget);
 	if (array_is_idle(a))
 		hub->idle_bytes += array_memory(a);
 	if (a->gone)
 		hub_array_used(a);	/* frees it where nobody looks */
+	return is_moved;
 }
 
-void
-hub_apply(struct hub *hub, struct changeset *cs)
+static void
+hub_move_arrays(struct hub *hub, struct changeset *cs)
+{
+	const struct change *c = &cs->v[hub->moved];
+
+	if (!hub_move_array(hub, cs, c))
+		return;
+	hub->place = (struct change_place){ 0 };
+	if (ends_account(c))
+		hub->ended[hub->ended_count++ % HUB_ENDED] = c->account;
+	hub->moved++;
+}
+
+/* Who is to be told; all arrays have moved. */
+static void
+hub_find_due(struct hub *hub, const struct changeset *cs)
 {
 	uint64_t account = 0, mailbox = 0;
 
-	assert(hub->due_n == 0);
-	for (size_t i = 0; i < cs->n; i++) {
-		hub_move_array(hub, cs, &cs->v[i]);
-		if (ends_account(&cs->v[i]))
-			hub->ended[hub->ended_count++ % HUB_ENDED] =
-			    cs->v[i].account;
-	}
 	for (size_t i = 0; i < cs->n; i++) {
 		const struct change *c = &cs->v[i];
 
@@ -349,10 +371,31 @@ hub_apply(struct hub *hub, struct changeset *cs)
 		mailbox = c->mailbox;
 		due_add_watchers(hub, c);
 	}
-	for (size_t i = 0; i < hub->due_n; i++)
-		if (hub->due[i])
-			session_changed(hub->due[i], cs);
-	hub->due_n = 0;
+}
+
+bool
+hub_apply(struct hub *hub, struct changeset *cs)
+{
+	struct clock *clock = hub->env->clock;
+	int64_t until_us = clock->mono_us(clock) + HUB_TURN_US;
+
+	while (hub->moved < cs->n) {
+		hub_move_arrays(hub, cs);
+		if (hub->moved == cs->n)
+			hub_find_due(hub, cs);
+		if (clock->mono_us(clock) >= until_us)
+			return true;
+	}
+	while (hub->told < hub->due_n) {
+		struct session *s = hub->due[hub->told++];
+
+		if (s)
+			session_changed(s, cs);
+		if (clock->mono_us(clock) >= until_us)
+			return true;
+	}
+	hub->moved = hub->told = hub->due_n = 0;
+	return false;
 }
 
 uint64_t

@@ -11,6 +11,9 @@
 struct listener;
 struct view;
 
+/* A set takes so much of a turn, and one step. */
+#define HUB_TURN_US 1000
+
 /* Accounts whose sessions were ended lately; more, and any may be one. */
 #define HUB_ENDED 64
 
@@ -22,8 +25,11 @@ struct hub {
 	struct list idle;		/* arrays without views, oldest first */
 	size_t idle_bytes;
 	uint64_t next_view;		/* ids of views, for wreq.origin */
-	struct session **due;		/* to be told of the current set */
-	size_t due_n, due_cap;
+	/* Where the set at hand has got to. */
+	size_t moved;			/* changes that arrays have seen */
+	struct change_place place;	/* in the next one */
+	struct session **due;		/* to be told of it, from told on */
+	size_t due_n, due_cap, told;
 	uint64_t ended[HUB_ENDED];	/* a ring, the next at ended_count */
 	uint64_t ended_count;
 	/* How to reach the store; tests put their own. */
@@ -59,8 +65,12 @@ void hub_array_used(struct mailarray *a);
  */
 void hub_array_loaded(struct mailarray *a, struct array_data *d, int err);
 
-/* A change set has come to this loop; borrowed. */
-void hub_apply(struct hub *hub, struct changeset *cs);
+/*
+ * A change set has come to this loop; borrowed. True: that was a turn's work,
+ * and it is to be called again with the same set, before anything else that
+ * comes from the store.
+ */
+bool hub_apply(struct hub *hub, struct changeset *cs);
 
 /* view.c: the load that a view waits for has ended. */
 void view_loaded(struct view *v, int err);

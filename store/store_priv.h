@@ -76,7 +76,7 @@ struct listener;
  * it). Thread: the loop's. Commits made before are not delivered.
  */
 struct listener *store_listen(struct store *store, struct post *home,
-    struct hub *hub, void (*changed)(struct hub *, struct changeset *));
+    struct hub *hub, bool (*changed)(struct hub *, struct changeset *));
 
 /*
  * No call of changed after this returns, also not for change sets that are

@@ -29,8 +29,7 @@ uidset_reserve(struct uidset *s, size_t cap)
 	s->v = xreallocarray(s->v, s->cap, sizeof *s->v);
 }
 
-/* The first range whose end is not below uid; n if there is none. */
-static size_t
+size_t
 uidset_seek(const struct uidset *s, uint32_t uid)
 {
 	size_t lo = 0, hi = s->n;

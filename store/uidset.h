@@ -30,6 +30,8 @@ void uidset_merge(struct uidset *to, const struct uidset *from);
 /* to becomes all of v[0..n) together: m log n for m ranges in them. */
 void uidset_unite(struct uidset *to, const struct uidset *const *v,
     size_t n);
+/* The first range whose end is not below uid; n if there is none. */
+size_t uidset_seek(const struct uidset *s, uint32_t uid);
 bool uidset_has(const struct uidset *s, uint32_t uid);
 uint64_t uidset_count(const struct uidset *s);
 void uidset_copy(struct uidset *to, const struct uidset *from);

@@ -241,8 +241,12 @@ ghosts_fresh(const struct view *v, struct ghost *fresh)
 		if (uid <= v->told_uid)
 			fresh[n++] = (struct ghost){ .uid = uid, .grave = g };
 	}
-	if (n > 1)
-		qsort(fresh, n, sizeof *fresh, ghost_compare);
+	/* One expunge buries in order of UID. */
+	for (size_t i = 1; i < n; i++)
+		if (fresh[i].uid < fresh[i - 1].uid) {
+			qsort(fresh, n, sizeof *fresh, ghost_compare);
+			break;
+		}
 	return n;
 }
 
@@ -258,20 +262,19 @@ ghosts_collect(struct view *v)
 	const struct ghost *old = st->ghosts ? st->ghosts + st->ghost_head :
 	    NULL;
 	size_t n, left = st->ghost_end - st->ghost_head, end;
-	struct ghost *fresh, *list;
+	struct ghost *list;
 
 	if (more == 0)
 		return;
-	fresh = xcalloc(more, sizeof *fresh);
-	n = ghosts_fresh(v, fresh);
+	list = xcalloc(more, sizeof *list);
+	n = ghosts_fresh(v, list);
 	end = left + n;
-	list = xcalloc(end, sizeof *list);
-	/* Two sorted lists into one, from the end. */
-	for (size_t at = end; at > 0; at--)
-		list[at - 1] = n == 0 || (left > 0 &&
-		    old[left - 1].uid > fresh[n - 1].uid) ? old[--left] :
-		    fresh[--n];
-	free(fresh);
+	if (end != more)
+		list = xreallocarray(list, MAX(end, 1), sizeof *list);
+	/* Two sorted lists into one, from the end, in the room of the new. */
+	for (size_t at = end; left > 0; at--)
+		list[at - 1] = n == 0 || old[left - 1].uid > list[n - 1].uid ?
+		    old[--left] : list[--n];
 	free(st->ghosts);
 	st->ghosts = list;
 	st->ghost_head = 0;

@@ -90,7 +90,7 @@ struct listener {
 	atomic_uint refs;
 	struct post *home;
 	struct hub *hub;		/* NULL once it listens no more */
-	void (*changed)(struct hub *, struct changeset *);
+	bool (*changed)(struct hub *, struct changeset *);
 };
 
 struct news_item {
@@ -112,8 +112,12 @@ news_deliver(struct post_item *item)
 {
 	struct news_item *n = CONTAINER_OF(item, struct news_item, item);
 
-	if (n->listener->hub)
-		n->listener->changed(n->listener->hub, n->changes);
+	/* The completions behind it wait until all of it is known. */
+	if (n->listener->hub &&
+	    n->listener->changed(n->listener->hub, n->changes)) {
+		post_again(n->listener->home, item);
+		return;
+	}
 	listener_unref(n->listener);
 	changeset_unref(n->changes);
 	free(n);
@@ -121,7 +125,7 @@ news_deliver(struct post_item *item)
 
 struct listener *
 store_listen(struct store *store, struct post *home, struct hub *hub,
-    void (*changed)(struct hub *, struct changeset *))
+    bool (*changed)(struct hub *, struct changeset *))
 {
 	struct writer *w = store->writer;
 	struct listener *l = xcalloc(1, sizeof *l);

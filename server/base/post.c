@@ -8,6 +8,7 @@ post_init(struct post *p, void (*wake)(struct post *))
 	pthread_mutex_init(&p->lock, NULL);
 	p->head = NULL;
 	p->tail = &p->head;
+	p->again = NULL;
 	p->wake = wake;
 }
 
@@ -45,6 +46,34 @@ post_take(struct post *p)
 	return items;
 }
 
+void
+post_again(struct post *p, struct post_item *item)
+{
+	p->again = item;
+}
+
+bool
+post_put_back(struct post *p, struct post_item *rest)
+{
+	struct post_item *last = p->again;
+
+	if (!last)
+		return false;
+	p->again->next = rest;
+	while (last->next)
+		last = last->next;
+	pthread_mutex_lock(&p->lock);
+	last->next = p->head;
+	if (!p->head)
+		p->tail = &last->next;
+	p->head = p->again;
+	pthread_mutex_unlock(&p->lock);
+	p->again = NULL;
+	if (p->wake)
+		p->wake(p);
+	return true;
+}
+
 bool
 post_drain(struct post *p)
 {
@@ -55,6 +84,8 @@ post_drain(struct post *p)
 	for (struct post_item *next; items; items = next) {
 		next = items->next;
 		items->deliver(items);
+		if (post_put_back(p, next))
+			break;
 	}
 	return any;
 }

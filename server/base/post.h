@@ -24,6 +24,7 @@ struct post {
 	pthread_mutex_t lock;
 	struct post_item *head;
 	struct post_item **tail;
+	struct post_item *again;	/* the owner's, while it drains */
 	void (*wake)(struct post *);	/* any thread; NULL: nobody to wake */
 };
 
@@ -40,6 +41,18 @@ void post_push(struct post *p, struct post_item *item);
  * Thread: the owner's.
  */
 struct post_item *post_take(struct post *p);
+
+/*
+ * For deliver(): the item has more to do than one turn should take. It stays,
+ * and is delivered again before everything behind it, by a later drain.
+ */
+void post_again(struct post *p, struct post_item *item);
+
+/*
+ * After each deliver() of a list from post_take: whether the item asked to be
+ * delivered again; then it and the rest of the list are back in the queue.
+ */
+bool post_put_back(struct post *p, struct post_item *rest);
 
 /*
  * Delivers what is queued now; items pushed meanwhile wait for the next call.

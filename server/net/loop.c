@@ -91,6 +91,8 @@ on_wake(uv_async_t *h)
 
 		item->deliver(item);
 		loop_turn_end(l, start);
+		if (post_put_back(&l->home, next))
+			break;
 		item = next;
 	}
 }

@@ -99,6 +99,50 @@ TEST(test_post_pushed_while_draining_waits_for_the_next)
 	post_release(&d.post);
 }
 
+/* Wants so many deliveries in all. */
+static void
+read_slowly(struct post_item *item)
+{
+	struct letter *l = CONTAINER_OF(item, struct letter, item);
+
+	if (--l->n > 0)
+		post_again(&l->desk->post, item);
+	else
+		l->desk->delivered++;
+}
+
+TEST(test_post_delivers_again_before_what_is_behind)
+{
+	struct desk d;
+	struct letter slow, b, c;
+
+	desk_init(&d);
+	slow = letter(&d, 3);
+	slow.item.deliver = read_slowly;
+	b = letter(&d, 1);
+	c = letter(&d, 2);
+	post_push(&d.post, &slow.item);
+	post_push(&d.post, &b.item);
+	CHECK(post_drain(&d.post));
+	CHECK_EQ(d.wakes, 2);
+	post_push(&d.post, &c.item);
+	CHECK(post_drain(&d.post));
+	CHECK_EQ(d.delivered, 0);
+	CHECK(post_drain(&d.post));
+	CHECK_EQ(d.delivered, 3);
+	CHECK(d.in_order);
+	/* Alone in the queue, and what comes later still follows. */
+	slow.n = 2;
+	d.last[0] = 0;
+	post_push(&d.post, &slow.item);
+	CHECK(post_drain(&d.post));
+	post_push(&d.post, &b.item);
+	CHECK(post_drain(&d.post));
+	CHECK_EQ(d.delivered, 5);
+	CHECK(!post_drain(&d.post));
+	post_release(&d.post);
+}
+
 static void *
 write_letters(void *arg)
 {
@@ -141,6 +185,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_post_wakes_once_for_the_first_item),
 		cmocka_unit_test(test_post_pushed_while_draining_waits_for_the_next),
+		cmocka_unit_test(
+		    test_post_delivers_again_before_what_is_behind),
 		cmocka_unit_test(test_post_loses_nothing_between_threads_and_keeps_their_order),
 	};
 

@@ -46,13 +46,14 @@ fixture_bare(bool on_disk)
 	return f;
 }
 
-static void
+static bool
 hear(struct hub *hub, struct changeset *cs)
 {
 	struct fixture *f = (struct fixture *)(void *)hub;
 
 	if (f->heard_count < COUNT(f->heard))
 		f->heard[f->heard_count++] = changeset_ref(cs);
+	return false;
 }
 
 void

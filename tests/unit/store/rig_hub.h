@@ -27,6 +27,7 @@ struct rig_session {
 struct rig {
 	struct env env;
 	struct budget budget;
+	struct fake_clock clock;
 	struct seeded_random random;
 	struct post home;
 	struct hub *hub;
@@ -64,6 +65,8 @@ rig_init(struct rig *r)
 	r->budget.limit = 64 * 1024 * 1024;
 	post_init(&r->home, NULL);
 	seeded_random_init(&r->random, 1);
+	fake_clock_init(&r->clock, 1714557600);
+	r->env.clock = &r->clock.clock;
 	r->env.random = &r->random.random;
 	r->env.budget = &r->budget;
 	r->env.home = &r->home;

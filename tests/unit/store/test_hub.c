@@ -314,6 +314,139 @@ TEST(hub_tells_a_session_once_a_set)
 	rig_release(&r);
 }
 
+/* A clock by which everything takes a turn's time. */
+static int64_t
+hurry(struct clock *c)
+{
+	struct fake_clock *f = CONTAINER_OF(c, struct fake_clock, clock);
+
+	return atomic_fetch_add(&f->now_ms, 2) * 1000;
+}
+
+#define MANY (ARRAY_STEP * 3)
+
+/* Applies until the session is told. Returns the calls that took. */
+static size_t
+apply_until_told(struct rig *r, struct changeset *cs, struct rig_session *rs,
+    struct view *v)
+{
+	uint32_t count = view_count(v);
+	uint64_t modseq = view_highestmodseq(v);
+	size_t calls = 1, before = rs->changed;
+
+	for (; hub_apply(r->hub, cs) && rs->changed == before; calls++) {
+		CHECK_EQ(view_count(v), count);
+		CHECK_EQ(view_highestmodseq(v), modseq);
+		CHECK_EQ(view_find_uid(v, 2), 2);
+	}
+	CHECK_EQ(rs->changed, before + 1);
+	while (hub_apply(r->hub, cs))
+		continue;
+	changeset_unref(cs);
+	return calls;
+}
+
+TEST(hub_moves_a_large_array_in_steps)
+{
+	struct rig r;
+	struct rig_session rs, late;
+	struct changeset *cs = changeset_new();
+	struct view v, v2;
+	struct news news;
+
+	rig_init(&r);
+	rig_session_init(&rs, &r);
+	rig_session_init(&late, &r);
+	CHECK_EQ(open_view(&r, &v, &rs, RIG_MAILBOX), 1);
+	rig_answer(&r, MANY, 20, MANY);
+	post_drain(&r.home);
+	CHECK_EQ(view_opened(&v, rs.op), 0);
+	r.clock.clock.mono_us = hurry;
+	uidset_add(&change_one(cs, CHANGE_EXPUNGE, 21)->uids, 2, MANY - 1);
+	CHECK(hub_apply(r.hub, cs));
+	/* One who comes in the middle sees what is still there. */
+	CHECK_EQ(open_view(&r, &v2, &late, RIG_MAILBOX), 0);
+	CHECK(view_count(&v2) > 2 && view_count(&v2) < MANY);
+	CHECK(apply_until_told(&r, cs, &rs, &v) >= 3);
+	view_close(&v2);
+	for (uint32_t uid = 2; uid < MANY; uid++) {
+		CHECK_EQ(view_sync(&v, false, &news), NEWS_EXPUNGE);
+		CHECK_EQ(news.seq, 2);
+		CHECK_EQ(news.uid, uid);
+	}
+	CHECK_EQ(view_sync(&v, false, &news), NEWS_END);
+	CHECK_EQ(view_highestmodseq(&v), 21);
+	view_close(&v);
+	rig_release(&r);
+}
+
+TEST(hub_shows_nothing_of_arrivals_before_all_are_there)
+{
+	struct rig r;
+	struct rig_session rs;
+	struct changeset *cs = changeset_new();
+	struct view v;
+	struct news news;
+
+	rig_init(&r);
+	rig_session_init(&rs, &r);
+	CHECK_EQ(open_view(&r, &v, &rs, RIG_MAILBOX), 1);
+	rig_answer(&r, 2, 20, 2);
+	post_drain(&r.home);
+	CHECK_EQ(view_opened(&v, rs.op), 0);
+	r.clock.clock.mono_us = hurry;
+	for (uint32_t i = 0; i < MANY; i++)
+		changeset_add_arrival(cs, RIG_ACCOUNT, RIG_MAILBOX, 0,
+		    &(struct msgrow){ .uid = 3 + i, .modseq = 22,
+		    .flags = i == 1 ? 0 : FLAG_SEEN });
+	for (int step = 1; step < 3; step++) {
+		CHECK(hub_apply(r.hub, cs));
+		CHECK(!view_has_news(&v, false));
+		CHECK_EQ(view_first_unseen(&v), 1);
+		CHECK_EQ(view_sync(&v, false, &news), NEWS_END);
+		CHECK_EQ(view_highestmodseq(&v), 20);
+	}
+	while (hub_apply(r.hub, cs))
+		continue;
+	changeset_unref(cs);
+	CHECK_EQ(view_sync(&v, false, &news), NEWS_EXISTS);
+	CHECK_EQ(news.count, MANY + 2);
+	CHECK_EQ(view_sync(&v, false, &news), NEWS_RECENT);
+	CHECK_EQ(view_sync(&v, false, &news), NEWS_END);
+	CHECK_EQ(view_highestmodseq(&v), 22);
+	view_close(&v);
+	rig_release(&r);
+}
+
+TEST(hub_tells_sessions_in_turns)
+{
+	struct rig r;
+	struct rig_session rs[3];
+	struct changeset *cs = changeset_new();
+
+	rig_init(&r);
+	r.clock.clock.mono_us = hurry;
+	for (int i = 0; i < 3; i++) {
+		rig_session_init(&rs[i], &r);
+		hub_watch_account(r.hub, &rs[i].watch, &rs[i].s, RIG_ACCOUNT);
+	}
+	changeset_add(cs, CHANGE_SUBSCRIPTION, RIG_ACCOUNT, 0);
+	CHECK(hub_apply(r.hub, cs));
+	CHECK(hub_apply(r.hub, cs));
+	CHECK_EQ(rs[0].changed, 1);
+	CHECK_EQ(rs[1].changed, 0);
+	hub_unwatch(&rs[1].watch);	/* it ends meanwhile */
+	while (hub_apply(r.hub, cs))
+		continue;
+	CHECK_EQ(rs[0].changed, 1);
+	CHECK_EQ(rs[1].changed, 0);
+	CHECK_EQ(rs[2].changed, 1);
+	changeset_unref(cs);
+	hub_unwatch(&rs[0].watch);
+	hub_unwatch(&rs[2].watch);
+	rig_release(&r);
+}
+
 static void
 end_the_other(struct rig_session *rs)
 {
@@ -426,6 +559,10 @@ main(void)
 		cmocka_unit_test(hub_array_moves_on_while_idle),
 		cmocka_unit_test(hub_deleted_mailbox_is_gone_for_views),
 		cmocka_unit_test(hub_tells_a_session_once_a_set),
+		cmocka_unit_test(hub_moves_a_large_array_in_steps),
+		cmocka_unit_test(
+		    hub_shows_nothing_of_arrivals_before_all_are_there),
+		cmocka_unit_test(hub_tells_sessions_in_turns),
 		cmocka_unit_test(hub_passes_over_a_session_that_ends_meanwhile),
 		cmocka_unit_test(hub_watches_no_account_that_ended_during_the_log_in),
 		cmocka_unit_test(changeset_ends_account_on_what_logs_it_out),
