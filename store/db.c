@@ -90,6 +90,12 @@ open_handle(struct db *db, const char *path, const char *vfs, int flags,
 		return db_fail(db, rc, "open");
 	}
 	harden(db->h);
+	/*
+	 * A log that is just starting over makes a reader wait. And a reader
+	 * that finds the log's index half-written takes the writer's lock for
+	 * a moment, to see it whole.
+	 */
+	sqlite3_busy_timeout(db->h, 5000);
 	return 0;
 }
 
@@ -171,8 +177,6 @@ db_open_reader(struct store *store, struct db *db, struct buf *why)
 		db_close(db);
 		return err;
 	}
-	/* Only a log that is just starting over makes a reader wait. */
-	sqlite3_busy_timeout(db->h, 5000);
 	return 0;
 }
 

@@ -102,6 +102,35 @@ TEST(test_writer_tells_of_a_change_before_it_completes)
 	threaded_free(f);
 }
 
+static void *
+hold_a_moment(void *arg)
+{
+	usleep(30000);
+	CHECK_EQ(db_exec(arg, "ROLLBACK"), 0);
+	return NULL;
+}
+
+/* A reader that meets a commit may hold the writer's lock for a moment. */
+TEST(test_writer_waits_for_a_lock_that_a_reader_has)
+{
+	struct fixture *f = fixture_new_on_disk();
+	uint64_t account = fixture_account(f, "ann@example.org");
+	struct wreq_deliver *r = delivery(f, account);
+	struct buf why = BUF_INIT;
+	pthread_t thread;
+	struct db db;
+
+	CHECK_EQ(db_open_reader(f->store, &db, &why), 0);
+	CHECK_EQ(db_exec(&db, "PRAGMA query_only = OFF"), 0);
+	CHECK_EQ(db_exec(&db, "BEGIN IMMEDIATE"), 0);
+	CHECK_EQ(pthread_create(&thread, NULL, hold_a_moment, &db), 0);
+	CHECK_EQ(fixture_run(f, &r->w), 0);
+	pthread_join(thread, NULL);
+	db_close(&db);
+	buf_release(&why);
+	fixture_free(f);
+}
+
 TEST(test_writer_finishes_its_queue_when_it_closes)
 {
 	uint64_t account;
@@ -234,6 +263,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    test_writer_tells_of_a_change_before_it_completes),
+		cmocka_unit_test(
+		    test_writer_waits_for_a_lock_that_a_reader_has),
 		cmocka_unit_test(
 		    test_writer_finishes_its_queue_when_it_closes),
 		cmocka_unit_test(test_writer_caps_a_batch),
