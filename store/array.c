@@ -269,44 +269,70 @@ const struct grave *
 array_grave(const struct mailarray *a, uint64_t number)
 {
 	assert(number >= a->graves_first && number < a->graves_end);
-	return &a->graves[a->grave_head + (number - a->graves_first)];
+	return &a->blocks[number / GRAVES_BLOCK - a->block_first]
+	    [number % GRAVES_BLOCK];
 }
 
-/* Room for so many more graves. */
 static void
-graves_reserve(struct mailarray *a, size_t more, struct budget *budget)
+graves_charge(struct mailarray *a, struct budget *budget)
 {
-	size_t n = (size_t)(a->graves_end - a->graves_first);
+	charge_softly(budget, &a->graves_charged,
+	    a->block_n * GRAVES_BLOCK * sizeof **a->blocks);
+}
 
-	if (more <= a->grave_cap - a->grave_head - n)
-		return;
-	if (a->grave_head > n && more <= a->grave_cap - n) {
-		memmove(a->graves, a->graves + a->grave_head,
-		    n * sizeof *a->graves);
-	} else {
-		struct grave *old = a->graves;
-
-		a->grave_cap = n + MAX(n + 8, more);
-		a->graves = xreallocarray(NULL, a->grave_cap,
-		    sizeof *a->graves);
-		if (n)
-			memcpy(a->graves, old + a->grave_head,
-			    n * sizeof *a->graves);
-		free(old);
-		charge_softly(budget, &a->graves_charged,
-		    a->grave_cap * sizeof *a->graves);
+static void
+graves_add_block(struct mailarray *a, struct budget *budget)
+{
+	if (a->block_n == 0)
+		a->block_first = a->graves_end / GRAVES_BLOCK;
+	if (a->block_n == a->block_cap) {
+		a->block_cap = a->block_cap ? a->block_cap * 2 : 4;
+		a->blocks = xreallocarray(a->blocks, a->block_cap,
+		    sizeof(struct grave *));
 	}
-	a->grave_head = 0;
+	a->blocks[a->block_n++] = xcalloc(GRAVES_BLOCK, sizeof **a->blocks);
+	graves_charge(a, budget);
 }
 
-/* There must be room. */
 static void
-bury(struct mailarray *a, const struct msgrow *row, uint64_t modseq)
+bury(struct mailarray *a, const struct msgrow *row, uint64_t modseq,
+    struct budget *budget)
 {
-	size_t n = (size_t)(a->graves_end - a->graves_first);
+	uint64_t block = a->graves_end / GRAVES_BLOCK;
 
-	a->graves[a->grave_head + n] = (struct grave){ *row, modseq };
+	if (a->block_n == 0 || block == a->block_first + a->block_n)
+		graves_add_block(a, budget);
+	a->blocks[block - a->block_first][a->graves_end % GRAVES_BLOCK] =
+	    (struct grave){ *row, modseq };
 	a->graves_end++;
+}
+
+/* Lets the graves below the number go. */
+static void
+graves_trim(struct mailarray *a, uint64_t number, struct budget *budget)
+{
+	size_t drop;
+
+	assert(number <= a->graves_end);
+	a->graves_first = MAX(a->graves_first, number);
+	if (a->block_n == 0)
+		return;
+	drop = a->graves_first == a->graves_end ? a->block_n :
+	    (size_t)(a->graves_first / GRAVES_BLOCK - a->block_first);
+	if (drop == 0)
+		return;
+	for (size_t i = 0; i < drop; i++)
+		free(a->blocks[i]);
+	a->block_n -= drop;
+	a->block_first += drop;
+	memmove(a->blocks, a->blocks + drop,
+	    a->block_n * sizeof(struct grave *));
+	if (a->block_n == 0) {
+		free(a->blocks);
+		a->blocks = NULL;
+		a->block_cap = 0;
+	}
+	graves_charge(a, budget);
 }
 
 static void
@@ -341,9 +367,6 @@ apply_expunge(struct mailarray *a, const struct change *c,
 	told = array_seek(a, a->told_uid + 1);
 	end = MIN(a->d.n, from + ARRAY_STEP);
 	r = from < end ? uidset_seek(&c->uids, rows[from].uid) : c->uids.n;
-	if (told > from)
-		graves_reserve(a, MIN(told - from, place->uid ? end - from :
-		    (size_t)uidset_count(&c->uids)), budget);
 	for (; from < end; from++) {
 		while (r < c->uids.n && c->uids.v[r].hi < rows[from].uid)
 			r++;
@@ -352,7 +375,7 @@ apply_expunge(struct mailarray *a, const struct change *c,
 		if (rows[from].uid < c->uids.v[r].lo)
 			rows[to++] = rows[from];
 		else if (from < told)
-			bury(a, &rows[from], c->modseq);
+			bury(a, &rows[from], c->modseq, budget);
 	}
 	place->uid = from < a->d.n ? rows[from].uid : UINT32_MAX;
 	if (to != from) {
@@ -417,16 +440,5 @@ array_trim(struct mailarray *a, uint64_t grave, uint64_t modseq,
 		a->ring = NULL;
 		a->ring_cap = a->ring_head = 0;
 	}
-	assert(grave <= a->graves_end);
-	if (grave > a->graves_first) {
-		a->grave_head += (size_t)(grave - a->graves_first);
-		a->graves_first = grave;
-	}
-	if (a->graves && a->graves_first == a->graves_end) {
-		free(a->graves);
-		a->graves = NULL;
-		a->grave_cap = a->grave_head = 0;
-		budget_give(budget, a->graves_charged);
-		a->graves_charged = 0;
-	}
+	graves_trim(a, grave, budget);
 }

@@ -53,6 +53,9 @@ struct grave {
 	uint64_t modseq;		/* of the expunge */
 };
 
+/* Graves are dug in blocks, so that a large graveyard never moves. */
+#define GRAVES_BLOCK 64
+
 struct flag_record {
 	uint64_t modseq, origin;
 	struct uidset uids;		/* those that changed */
@@ -69,9 +72,13 @@ struct mailarray {
 	bool gone;			/* the mailbox was deleted */
 	struct array_data d;
 	size_t gen;
-	/* Graves g with graves_first <= number < graves_end. */
-	struct grave *graves;
-	size_t grave_cap, grave_head;	/* graves[grave_head] is the oldest */
+	/*
+	 * Graves g with graves_first <= number < graves_end; number g lies in
+	 * block g / GRAVES_BLOCK, of which blocks[0] is number block_first.
+	 */
+	struct grave **blocks;
+	size_t block_n, block_cap;
+	uint64_t block_first;
 	size_t graves_charged;
 	uint64_t graves_first, graves_end;
 	struct flag_record *ring;	/* ring_cap slots, a power of two */

@@ -12,7 +12,7 @@ struct listener;
 struct view;
 
 /* A set takes so much of a turn, and one step. */
-#define HUB_TURN_US 1000
+#define HUB_TURN_US 500
 
 /* Accounts whose sessions were ended lately; more, and any may be one. */
 #define HUB_ENDED 64

@@ -695,7 +695,7 @@ sync_end(struct view *v, struct view_state *st)
 	v->told_flags_modseq = a->d.modseq;
 	if (!st->ghosts)
 		v->told_expunge_modseq = a->d.modseq;
-	if (moved && (a->ring_n || a->graves))
+	if (moved && (a->ring_n || a->block_n))
 		views_trim(a);
 }
 

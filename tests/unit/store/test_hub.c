@@ -229,7 +229,7 @@ TEST(hub_array_moves_on_while_idle)
 	CHECK_EQ(view_count(&v), 398);
 	CHECK_EQ(view_recent_count(&v), 396);
 	CHECK_EQ(view_uidnext(&v), 400);
-	CHECK(!v.array->graves);
+	CHECK(!v.array->block_n);
 	view_close(&v);
 	rig_release(&r);
 }

@@ -536,14 +536,14 @@ TEST(view_all_told_leaves_no_graves_and_no_ring)
 	CHECK(a->ring_n > 10);
 	for (size_t i = 0; i < CLIENTS; i++)
 		client_sync(w, &w->clients[i], true, 0);
-	CHECK(a->graves);
+	CHECK(a->block_n);
 	CHECK_EQ(a->ring_n, 0);
 	for (size_t i = 0; i + 1 < CLIENTS; i++)
 		client_sync(w, &w->clients[i], false, 0);
-	CHECK(a->graves);
+	CHECK(a->block_n);
 	/* The last that does not know leaves. */
 	view_close(&w->clients[CLIENTS - 1].v);
-	CHECK(!a->graves);
+	CHECK(!a->block_n);
 	CHECK(!a->ring);
 	CHECK_EQ(a->graves_charged, 0);
 	world_free(w);
