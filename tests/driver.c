@@ -4,9 +4,11 @@
 #include <stdlib.h>
 
 #include "server/base/addr.h"
+#include "server/base/dial.h"
 #include "server/base/err.h"
 #include "server/base/xalloc.h"
 #include "store/account.h"
+#include "store/mime/digest.h"
 #include "store/read.h"
 #include "store/write.h"
 
@@ -274,8 +276,11 @@ world_deliver(struct world *w, const char *address, const char *mailbox,
 	r->rcpts[0].mailbox = id;
 	r->rcpts[0].flags = flags;
 	r->internaldate_s = w->env.clock->wall_s(w->env.clock);
+	w->last_size = message.len;
+	w->last_flavour = spool_digest(spool)->flavour;
 	if ((err = run_write(w, &r->w)) < 0)
 		die("cannot deliver the message", err);
+	w->last_body = r->rcpts[0].body_r;
 	op_free(&r->w.op);
 	world_pump(w);
 }
@@ -315,6 +320,8 @@ client_secure(struct client *c)
 	    "TLSv1.3");
 	(void)snprintf(s->peer.tls_cipher, sizeof s->peer.tls_cipher,
 	    "TLS1-3-CHACHA20-POLY1305-SHA256");
+	if (s->tls_want && s->tls_want->mode != TLS_OPPORTUNISTIC)
+		s->peer.tls_verified = TLS_BY_PKIX;
 	s->ops->secured(s);
 }
 

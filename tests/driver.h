@@ -38,6 +38,9 @@ struct world {
 	struct store *store;
 	struct list clients;
 	struct buf complaints;		/* log lines at warn and above */
+	/* Of the message that world_deliver made last. */
+	uint64_t last_body, last_size;
+	unsigned last_flavour;
 };
 
 /* A client at the other end of a session. */

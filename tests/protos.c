@@ -5,8 +5,11 @@
 #include "imap/imap.h"
 #include "pop3/pop3.h"
 #include "server/admin.h"
+#include "server/base/dial.h"
 #include "server/base/err.h"
 #include "smtp/smtp_in.h"
+#include "smtp/smtp_out.h"
+#include "tests/out_play.h"
 
 /* Small enough for a script to pass it. */
 #define SIZE_LIMIT 100000
@@ -61,6 +64,24 @@ static const struct admin_settings admin = {
 	.params = PASSWD_PARAMS_TEST, .host = &admin_host,
 };
 
+static const struct tls_want any_tls = { .mode = TLS_OPPORTUNISTIC };
+static const struct tls_want verified_tls = { .mode = TLS_PKIX };
+
+/* Mail to a server that the script plays. */
+static const struct smtp_out_params out = {
+	.host = "mx.remote.test", .tls = OUT_TLS_MAY, .tls_want = &any_tls,
+};
+
+static const struct smtp_out_params out_must = {
+	.host = "mx.remote.test", .tls = OUT_TLS_MUST,
+	.tls_want = &verified_tls,
+};
+
+static const struct smtp_out_params out_login = {
+	.host = "relay.remote.test", .tls = OUT_TLS_MUST,
+	.tls_want = &verified_tls, .user = "us", .password = "secret",
+};
+
 struct proto {
 	const char *name;
 	struct session_maker maker;
@@ -70,6 +91,9 @@ struct proto {
 static const struct proto protos[] = {
 	{ "admin", { admin_make, &admin } },
 	{ "imap", { imap_make, &imap } },
+	{ "out", { out_play_make, &out } },
+	{ "out-login", { out_play_make, &out_login } },
+	{ "out-must", { out_play_make, &out_must } },
 	{ "pop3", { pop3_make, &pop3 } },
 	{ "smtp", { smtp_in_make, &mx } },
 	{ "submission", { smtp_in_make, &submission } },

@@ -8,7 +8,8 @@
 #include "server/base/span.h"
 
 /*
- * "admin", "imap", "pop3", "smtp" (port 25), "submission". NULL: no such
+ * "admin", "imap", "pop3", "smtp" (port 25), "submission"; "out", "out-must"
+ * (only with TLS), "out-login" (a smarthost's). NULL: no such
  * front-end.
  */
 const struct session_maker *protos_find(struct span name);

@@ -19,6 +19,7 @@
 #include "store/mailbox.h"
 #include "store/mime/date.h"
 #include "tests/driver.h"
+#include "tests/out_play.h"
 #include "tests/protos.h"
 #include "tests/wire/match.h"
 
@@ -144,6 +145,13 @@ static bool
 is_imap(const struct peer_session *p)
 {
 	return strcmp(p->proto, "imap") == 0;
+}
+
+/* Whether the script plays the server. */
+static bool
+is_server(const struct peer_session *p)
+{
+	return strncmp(p->proto, "out", 3) == 0;
 }
 
 /* The session by name; opened with its greeting dropped at first use. */
@@ -467,6 +475,9 @@ send_burst(struct run *r, struct peer_session *p, struct span name)
 	struct step s;
 
 	for (; next_step(r, name, &i, &s); i++) {
+		/* A server waits for what it answers. */
+		if (!says(&s) && said.len && is_server(p))
+			break;
 		if (!says(&s))
 			continue;
 		if (said.len && (r->mode != MODE_BURST ||
@@ -684,6 +695,16 @@ do_dns(struct run *r, struct span rest)
 	free(value);
 }
 
+/* send SESSION [OPTION...] FROM TO...: tests/out_play.h */
+static void
+do_send(struct run *r, struct span rest)
+{
+	struct peer_session *p = find_peer(r, take_word(&rest));
+
+	if (!p || !p->client->session || !out_play_send(p->client, rest))
+		fail(r, "nothing that can be sent");
+}
+
 static void
 do_log(struct run *r, struct span rest)
 {
@@ -699,7 +720,7 @@ static const struct {
 	{ "clock", do_clock }, { "disable", do_disable }, { "dns", do_dns },
 	{ "enable", do_enable }, { "log", do_log }, { "mail", do_mail },
 	{ "message", do_message }, { "refuse", do_refuse },
-	{ "user", do_user },
+	{ "send", do_send }, { "user", do_user },
 };
 
 /* "N open PROTO [tls] [from ADDR]", "N closed", "N close", "N quiet". */
