@@ -101,6 +101,12 @@ struct part {
 	uint64_t header_off, header_len;	/* with its blank line */
 	uint64_t body_off, body_len;
 	uint64_t lines;			/* LFs in the body */
+	bool has_nul;			/* the body, outside of its parts */
+	/*
+	 * If has_nul, its Content-Transfer-Encoding field, with line ends:
+	 * from header_off on; cte_len 0 where it has none. For shown.h.
+	 */
+	uint64_t cte_off, cte_len, cte_lines;
 	/* All text lower case where RFC 2045 is case-blind (type, subtype,
 	 * encoding text is as sent, upper-cased); defaults are filled in. */
 	struct span type, subtype;

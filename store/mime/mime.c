@@ -57,6 +57,8 @@ struct mime {
 	uint64_t off;
 	bool chunk_high;	/* it has bytes over 0x7f */
 	uint64_t high_off;	/* those before here are accounted for */
+	bool chunk_nul;		/* it has NULs */
+	uint64_t nul_off;	/* those before here are accounted for */
 	bool before_cr;		/* the byte before the chunk was a CR */
 	bool last_cr;		/* the last byte that was read was a CR */
 
@@ -120,6 +122,18 @@ account_high(struct mime *m, uint64_t offset)
 	    FLAVOUR_8BIT;
 }
 
+/* Whether cur's body has NULs, of what passes up to offset. */
+static void
+account_nul(struct mime *m, uint64_t offset)
+{
+	uint64_t from = MAX(m->nul_off, m->off);
+
+	m->nul_off = MAX(m->nul_off, offset);
+	if (m->chunk_nul && !m->in_header && offset > from &&
+	    memchr(m->chunk + (from - m->off), '\0', (size_t)(offset - from)))
+		m->cur->has_nul = true;
+}
+
 static struct part *
 part_new(struct mime *m, struct part *parent, uint64_t header_off)
 {
@@ -146,10 +160,24 @@ cur_envelope(struct mime *m)
 	return up->kind == PART_MESSAGE ? up->envelope : NULL;
 }
 
+/* Where the field is that says how cur's body is encoded. */
+static void
+note_encoding(struct mime *m, const struct header_field *f)
+{
+	struct part *p = m->cur;
+
+	p->cte_off = (uint64_t)(f->whole.p - m->header.p);
+	p->cte_len = f->whole.len;
+	p->cte_lines = 0;
+	for (size_t i = 0; i < f->whole.len; i++)
+		p->cte_lines += f->whole.p[i] == '\n';
+}
+
 static void
 read_field(struct mime *m, struct envelope *e, const struct header_field *f)
 {
 	struct part *p = m->cur;
+	bool had_encoding = p->encoding_text.p != NULL;
 	struct span value;
 
 	/* Most fields are none of ours: not unfolded, then. */
@@ -163,7 +191,12 @@ read_field(struct mime *m, struct envelope *e, const struct header_field *f)
 	buf_clear(&m->scratch);
 	header_unfold(&m->scratch, f->value);
 	value = buf_span(&m->scratch);
-	if (structure_read_field(p, f->name, value, m->arena) || !e)
+	if (structure_read_field(p, f->name, value, m->arena)) {
+		if (!had_encoding && p->encoding_text.p)
+			note_encoding(m, f);
+		return;
+	}
+	if (!e)
 		return;
 	if (!p->parent && span_iis(f->name, "references"))
 		envelope_read_references(&m->digest, value, m->arena);
@@ -267,6 +300,7 @@ header_end(struct mime *m, uint64_t offset, uint64_t lf_count)
 	struct part *p = m->cur;
 
 	account_high(m, offset);
+	account_nul(m, offset);
 	copy_to(m, offset);
 	p->header_len = offset - p->header_off;
 	p->body_off = offset;
@@ -294,6 +328,7 @@ part_end(struct mime *m, uint64_t offset, uint64_t lf_count)
 {
 	struct part *p = m->cur;
 
+	account_nul(m, offset);
 	p->body_len = offset - p->body_off;
 	p->lines = lf_count - p->lines;
 	if (p == m->preview_part) {
@@ -365,6 +400,7 @@ delimit(struct mime *m, struct frame *f, bool is_close, uint64_t next)
 	 * not one that belongs to a header or another delimiter. */
 	bool has_eol = m->line_off > start;
 
+	account_nul(m, m->line_off);
 	end_parts(m, p, m->line_off - (has_eol ? m->eol_len : 0),
 	    m->lf_count - has_eol);
 	m->frame_count = (size_t)(f - m->frames) + 1;
@@ -456,6 +492,7 @@ read_bytes(struct mime *m, const char *p, size_t len)
 	}
 	m->last_cr = cr;
 	m->chunk_high |= any >= 0x80;
+	m->chunk_nul |= nul;
 	m->digest.flavour |= (nul ? FLAVOUR_NUL : 0u) |
 	    (bare ? FLAVOUR_BARE_CR_LF : 0u);
 }
@@ -468,6 +505,7 @@ read_blocks(struct mime *m, const char *p, size_t len)
 	const __m128i zero = _mm_setzero_si128();
 	__m128i any = zero, nul = zero;
 	uint64_t carry = m->last_cr, bare = 0;
+	bool has_nul;
 	size_t i;
 
 	for (i = 0; len - i >= 64; i += 64) {
@@ -489,7 +527,9 @@ read_blocks(struct mime *m, const char *p, size_t len)
 	}
 	m->last_cr = carry;
 	m->chunk_high |= _mm_movemask_epi8(any) != 0;
-	m->digest.flavour |= (_mm_movemask_epi8(nul) ? FLAVOUR_NUL : 0u) |
+	has_nul = _mm_movemask_epi8(nul) != 0;
+	m->chunk_nul |= has_nul;
+	m->digest.flavour |= (has_nul ? FLAVOUR_NUL : 0u) |
 	    (bare ? FLAVOUR_BARE_CR_LF : 0u);
 	return i;
 }
@@ -546,12 +586,13 @@ mime_add(struct mime *m, const char *p, size_t len)
 		return;
 	m->chunk = p;
 	m->chunk_len = len;
-	m->chunk_high = false;
+	m->chunk_high = m->chunk_nul = false;
 	m->before_cr = m->last_cr;
 	done = read_blocks(m, p, len);
 	read_bytes(m, p + done, len - done);
 	read_lines(m);
 	account_high(m, m->off + len);
+	account_nul(m, m->off + len);
 	copy_to(m, m->off + len);
 	m->off += len;
 	m->chunk = NULL;
@@ -563,7 +604,7 @@ mime_finish(struct mime *m)
 {
 	if (m->last_cr)
 		m->digest.flavour |= FLAVOUR_BARE_CR_LF;
-	m->chunk_high = false;
+	m->chunk_high = m->chunk_nul = false;
 	if (m->line_off < m->off) {
 		if (m->off - m->line_off > LINE_OCTETS_MAX)
 			m->digest.flavour |= FLAVOUR_LONG_LINES;

@@ -1,12 +1,15 @@
 /*
  * A message in pieces gives the same digest as in one; the tree keeps to the
  * bytes; what is stored is read back the same; memory stays in proportion.
+ * What is shown of it has no NULs, is the same wherever it is cut, and its
+ * digest is a sound one.
  */
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "server/base/xalloc.h"
 #include "store/mime/mime.h"
+#include "store/mime/shown.h"
 
 /* Fixed costs: the parser, an arena's first blocks, one list of addresses. */
 #define MEMORY_BASE ((size_t)256 * 1024)
@@ -76,6 +79,55 @@ digest_in_pieces(const char *p, size_t len, size_t step)
 	return out;
 }
 
+/* Makes what is shown of a message in steps of so many bytes. */
+static struct buf
+make_shown(const struct shown *s, struct span message, size_t step)
+{
+	struct buf out = BUF_INIT;
+
+	for (uint64_t off = 0; off < s->size;) {
+		const struct shown_piece *p = shown_find(s, off);
+		size_t n = (size_t)MIN(step, p->at + p->len - off), len;
+		char *to = xmalloc(n);
+		uint64_t from;
+
+		shown_source(p, off, n, &from, &len);
+		expect(from <= message.len && len <= message.len - from);
+		shown_make(p, off, n, span_make(message.p + from, len), to);
+		buf_add(&out, to, n);
+		free(to);
+		off += n;
+	}
+	return out;
+}
+
+static void
+check_shown(struct digest *d, struct arena *a, struct span message)
+{
+	struct shown s;
+	struct buf whole, pieces;
+	uint64_t at = 0, from = 0;
+
+	shown_plan(d, a, &s);
+	for (size_t i = 0; i < s.n; i++) {
+		expect(s.v[i].at == at && s.v[i].from == from);
+		expect(s.v[i].len > 0);
+		at += s.v[i].len;
+		from += s.v[i].from_len;
+	}
+	expect(at == s.size && from == message.len);
+	expect(shown_size(d) == s.size);
+	whole = make_shown(&s, message, SIZE_MAX);
+	pieces = make_shown(&s, message, 7);
+	expect(span_eq(buf_span(&whole), buf_span(&pieces)));
+	expect(!span_chr(buf_span(&whole), '\0'));
+	shown_change(d, &s);
+	expect(d->size == whole.len);
+	check_tree(d);
+	buf_release(&whole);
+	buf_release(&pieces);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -98,6 +150,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	buf_release(&pieces);
 	pieces = digest_in_pieces(message.p, size, 0);
 	expect(span_eq(buf_span(&whole), buf_span(&pieces)));
+	check_shown(&back, &a, message);
 
 	buf_release(&pieces);
 	buf_release(&again);
