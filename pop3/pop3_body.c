@@ -10,19 +10,6 @@ pop3_body_init(struct pop3_body *b, uint64_t lines)
 	};
 }
 
-static void
-put_text(struct buf *out, struct span s)
-{
-	size_t from = out->len;
-
-	buf_addspan(out, s);
-	if (!span_chr(s, '\0'))
-		return;
-	for (size_t i = from; i < out->len; i++)
-		if (out->p[i] == '\0')
-			out->p[i] = (char)0x80;
-}
-
 /* A line has ended: is that the end of the header, or of what is wanted? */
 static void
 end_line(struct pop3_body *b)
@@ -50,7 +37,7 @@ add_piece(struct pop3_body *b, struct buf *out, struct span s, bool has_lf)
 	/* RFC 1939 section 3 */
 	if (b->at_start && *s.p == '.')
 		buf_addc(out, '.');
-	put_text(out, text);
+	buf_addspan(out, text);
 	b->at_start = false;
 	/* A CR counts as part of the line unless the LF follows. */
 	if (text.len)

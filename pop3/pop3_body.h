@@ -2,8 +2,9 @@
  * A stored message as POP3 sends it: dots stuffed, ends of lines made whole,
  * the end marked. Pure, and a stream: where it is cut changes nothing.
  *
- * CLIENTS 3.1: a NUL becomes 0x80 (Outlook hangs), and a message without a
- * blank line behind its header is given one (Outlook Express).
+ * CLIENTS 3.1: a message without a blank line behind its header is given one
+ * (Outlook Express). NULs, over which Outlook hangs, the store does not give
+ * (store/read.h).
  */
 #ifndef POP3_POP3_BODY_H
 #define POP3_POP3_BODY_H

@@ -1,5 +1,7 @@
 #include "store/body.h"
 
+#include <stdlib.h>
+
 #include "server/base/err.h"
 #include "server/base/xalloc.h"
 #include "store/mime/digest.h"
@@ -87,6 +89,43 @@ read_chunks(struct db *db, const struct body *body, uint64_t off, char *p,
 	return 0;
 }
 
+void
+body_show(struct body *body, const struct shown *shown)
+{
+	body->shown = shown;
+	body->total = body->prefix.len + shown->size;
+}
+
+/* Reads from what is shown of the content; off + len is within its size. */
+static int
+read_shown(struct db *db, const struct body *body, uint64_t off, char *p,
+    size_t len)
+{
+	char *source = xmalloc(len + 2 * SHOWN_LINE_LEN);
+	int err = 0;
+
+	while (len > 0 && err == 0) {
+		const struct shown_piece *piece = shown_find(body->shown,
+		    off);
+		size_t part = (size_t)MIN(len,
+		    piece->at + piece->len - off), n;
+		uint64_t from;
+
+		shown_source(piece, off, part, &from, &n);
+		if (from > body->length || n > body->length - from)
+			err = ERR_STORE;
+		else
+			err = read_chunks(db, body, from, source, n);
+		if (err == 0)
+			shown_make(piece, off, part, span_make(source, n), p);
+		p += part;
+		off += part;
+		len -= part;
+	}
+	free(source);
+	return err;
+}
+
 int
 body_read(struct db *db, const struct body *body, uint64_t off, void *p,
     size_t len)
@@ -103,7 +142,9 @@ body_read(struct db *db, const struct body *body, uint64_t off, void *p,
 		off += part;
 		len -= part;
 	}
-	return read_chunks(db, body, off - body->prefix.len, out, len);
+	off -= body->prefix.len;
+	return body->shown ? read_shown(db, body, off, out, len) :
+	    read_chunks(db, body, off, out, len);
 }
 
 int

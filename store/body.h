@@ -14,6 +14,7 @@
 #include "server/base/arena.h"
 #include "server/base/hash.h"
 #include "store/db_priv.h"
+#include "store/mime/shown.h"
 
 #define BODY_CHUNK (256u * 1024)	/* bytes of a chunk row but the last */
 #define BODY_CHUNK_BITS 12		/* chunk.id = content << 12 | n */
@@ -22,7 +23,9 @@ struct body {
 	uint64_t id, content;
 	struct span prefix;
 	uint64_t length;	/* of the content */
-	uint64_t total;		/* prefix and content */
+	uint64_t total;		/* prefix and content, or what is shown of it */
+	/* How it is shown, if it is not read as it is stored (body_show). */
+	const struct shown *shown;
 	unsigned flavour;	/* enum mime_flavour */
 };
 
@@ -31,6 +34,12 @@ struct body {
  * Thread: db's, like all of these; inside db_begin_read .. db_end_read.
  */
 int body_get(struct db *db, struct arena *a, uint64_t id, struct body *body);
+
+/*
+ * From now on body_read gives what is shown of the message (shown.h) and
+ * total counts that. shown is made from body's digest and outlives it.
+ */
+void body_show(struct body *body, const struct shown *shown);
 
 /*
  * Reads len bytes from off on; off + len must not exceed body->total.

@@ -11,6 +11,7 @@
 
 #include "server/base/arena.h"
 #include "store/mailbox.h"
+#include "store/mime/digest.h"
 #include "store/search.h"
 #include "store/store.h"
 #include "store/uidset.h"
@@ -55,10 +56,25 @@ struct rjob_list *rjob_list_new(struct env *env, struct session *s);
  * Digests and bytes of messages by body id, in the order given. Bytes are
  * those of the message as its owner sees it: prefix, then content; offsets
  * count from the prefix's first byte.
+ *
+ * A message with NULs is shown without them (store/mime/shown.h): bytes,
+ * total and digest are those of the shown message, unless as_stored is set.
  */
 #define READ_NOTHING 0
 #define READ_ALL UINT64_MAX		/* to the end */
 #define READ_HEADER (UINT64_MAX - 1)	/* prefix and root header */
+
+/*
+ * With is_on: the bytes of the range with their transfer encoding undone, of
+ * those again len (READ_NOTHING, READ_ALL) from off on. The range is gone
+ * through before the first byte comes, and meanwhile a slice may bring no
+ * piece at all.
+ */
+struct read_decode {
+	bool is_on;
+	enum part_encoding encoding;
+	uint64_t off, len;
+};
 
 struct read_item {
 	uint64_t body;
@@ -66,6 +82,8 @@ struct read_item {
 	uint64_t len;			/* bytes, or one of READ_* */
 	bool digest;			/* the stored digest too */
 	bool saved;			/* thread and savedate_s too */
+	bool as_stored;
+	struct read_decode decode;
 	uint32_t tag;			/* the caller's own; the UID if saved */
 };
 
@@ -83,6 +101,8 @@ struct read_piece {
 	int64_t savedate_s;
 	uint64_t off;			/* of bytes, within the message */
 	uint64_t want_len;		/* bytes that will come for the item */
+	uint64_t decoded_len;		/* of the range; decode, READ_NOTHING */
+	bool has_nul;			/* so have those that come; decode */
 	struct span bytes;		/* at most 64 KiB */
 };
 

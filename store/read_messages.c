@@ -9,6 +9,7 @@
 
 #include "server/base/err.h"
 #include "server/base/xalloc.h"
+#include "store/mime/encoded.h"
 #include "store/mime/mime.h"
 #include "store/read_priv.h"
 
@@ -16,9 +17,24 @@
 #define SCAN_BYTES 4096
 #define SCAN_MAX (64u * 1024)
 
+/*
+ * Where the decoding of an item's range stands: gone through once for its
+ * length and NULs, then again for its bytes.
+ */
+struct decoding {
+	struct decoder decoder;
+	uint64_t source_done;	/* bytes of the range decoded so far */
+	uint64_t out_done;	/* what they were decoded to */
+	bool is_measured;
+	uint64_t len;		/* of all that is decoded */
+	bool has_nul;		/* within what is wanted of it */
+	struct buf out;
+};
+
 struct messages_state {
 	size_t item;		/* the next to work on */
 	uint64_t done;		/* bytes of it that have been given */
+	struct decoding decoding;
 };
 
 static void
@@ -26,9 +42,11 @@ messages_free(struct op *op)
 {
 	struct rjob_messages *m = CONTAINER_OF(op, struct rjob_messages,
 	    j.op);
+	struct messages_state *st = m->j.state;
 
 	free(m->items);
-	free(m->j.state);
+	buf_release(&st->decoding.out);
+	free(st);
 	job_arena_free(m->arena);
 	free(m);
 }
@@ -37,11 +55,13 @@ struct rjob_messages *
 rjob_messages_new(struct env *env, struct session *s, size_t item_count)
 {
 	struct rjob_messages *m = xcalloc(1, sizeof *m);
+	struct messages_state *st = xcalloc(1, sizeof *st);
 
 	rjob_init(&m->j, RJOB_MESSAGES, env, s, messages_free);
 	m->items = xcalloc(item_count, sizeof *m->items);
 	m->item_count = item_count;
-	m->j.state = xcalloc(1, sizeof(struct messages_state));
+	buf_init(&st->decoding.out);
+	m->j.state = st;
 	m->arena = job_arena_new();
 	return m;
 }
@@ -114,6 +134,31 @@ read_saved(struct db *db, uint64_t mailbox, uint32_t uid,
 	return 0;
 }
 
+/*
+ * From now on the body is read as it is shown, and *bytes is the digest of
+ * that. For a message with NULs.
+ */
+static int
+show(struct db *db, struct arena *a, struct body *body, struct span *bytes)
+{
+	struct shown *shown = arena_alloc(a, sizeof *shown);
+	struct buf encoded = BUF_INIT;
+	struct digest d;
+	int err;
+
+	if ((err = read_digest(db, a, body, bytes)) < 0)
+		return err;
+	if (digest_decode(*bytes, a, &d) < 0 || d.size != body->length)
+		return ERR_STORE;
+	shown_plan(&d, a, shown);
+	shown_change(&d, shown);
+	digest_encode(&encoded, &d);
+	*bytes = arena_span(a, buf_span(&encoded));
+	buf_release(&encoded);
+	body_show(body, shown);
+	return 0;
+}
+
 /* ---- where the header ends ---- */
 
 /* Header lines end with LF, CR before it or not, as in mime.h. */
@@ -141,16 +186,18 @@ find_blank_line(struct blank_line *b, const char *p, size_t len)
 	return 0;
 }
 
-/* From the digest, which has seen the whole message. */
+/* From the digest, which has seen the whole message; empty: to be read. */
 static int
-header_len_learned(struct db *db, const struct body *body, uint64_t *len)
+header_len_learned(struct db *db, const struct body *body, struct span bytes,
+    uint64_t *len)
 {
 	struct arena a = { 0 };
 	struct digest d;
-	struct span bytes;
-	int err;
+	int err = 0;
 
-	if ((err = read_digest(db, &a, body, &bytes)) == 0 &&
+	if (bytes.len == 0)
+		err = read_digest(db, &a, body, &bytes);
+	if (err == 0 &&
 	    (err = digest_decode(bytes, &a, &d)) == 0)
 		*len = MIN(body->total, body->prefix.len +
 		    d.root->header_len);
@@ -177,7 +224,7 @@ header_len(struct db *db, const struct body *body, uint64_t *len)
 		size_t found;
 
 		if (off - body->prefix.len >= SCAN_MAX)
-			return header_len_learned(db, body, len);
+			return header_len_learned(db, body, SPAN(""), len);
 		if ((err = body_read(db, body, off, chunk, n)) < 0)
 			return err;
 		if ((found = find_blank_line(&b, chunk, n)) > 0) {
@@ -192,17 +239,24 @@ header_len(struct db *db, const struct body *body, uint64_t *len)
 
 /* ---- the slice ---- */
 
-/* What the item's numbers mean for this body: [*off, *off + *len). */
+/*
+ * What the item's numbers mean for this body: [*off, *off + *len). digest: of
+ * what is shown of it, if that is another.
+ */
 static int
 item_range(struct db *db, const struct read_item *item,
-    const struct body *body, uint64_t *off, uint64_t *len)
+    const struct body *body, struct span digest, uint64_t *off,
+    uint64_t *len)
 {
 	uint64_t end = body->total;
-	int err;
+	int err = 0;
 
 	*off = MIN(item->off, body->total);
-	if (item->len == READ_HEADER && (err = header_len(db, body,
-	    &end)) < 0)
+	if (item->len == READ_HEADER)
+		err = body->shown ?
+		    header_len_learned(db, body, digest, &end) :
+		    header_len(db, body, &end);
+	if (err < 0)
 		return err;
 	*len = end > *off ? end - *off : 0;
 	if (item->len != READ_HEADER && item->len != READ_ALL)
@@ -244,12 +298,131 @@ piece_saved(struct reader *r, const struct rjob_messages *m,
 	return err == ERR_NOTFOUND ? 0 : err;
 }
 
-/* The next piece of the item at hand. ERR_NOTFOUND: the body is gone. */
+/* ---- transfer encodings undone ---- */
+
+/* Decodes the next bytes of the range; what they were is in d->out. */
+static int
+decode_some(struct reader *r, const struct body *body, struct decoding *d,
+    uint64_t off, uint64_t len)
+{
+	size_t n = (size_t)MIN(SLICE_BYTES, len - d->source_done);
+	char *source = xmalloc(n + 1);
+	int err = body_read(r->db, body, off + d->source_done, source, n);
+
+	buf_clear(&d->out);
+	if (err == 0) {
+		decoder_add(&d->decoder, &d->out, source, n);
+		d->source_done += n;
+		if (d->source_done == len)
+			decoder_finish(&d->decoder, &d->out);
+	}
+	free(source);
+	return err;
+}
+
+/* Where what is wanted ends; for the length alone all is gone through. */
+static uint64_t
+wanted_end(const struct read_decode *want)
+{
+	if (want->len == READ_NOTHING || want->len > UINT64_MAX - want->off)
+		return UINT64_MAX;
+	return want->off + want->len;
+}
+
+/* Leaves of d->out what is wanted of it. */
+static struct span
+cut_decoded(const struct decoding *d, const struct read_decode *want)
+{
+	struct span s = buf_span(&d->out);
+	uint64_t end = wanted_end(want);
+
+	if (d->out_done + s.len > end)
+		s.len = end > d->out_done ? (size_t)(end - d->out_done) : 0;
+	if (d->out_done < want->off)
+		s = span_from(s, (size_t)MIN(want->off - d->out_done,
+		    (uint64_t)s.len));
+	return s;
+}
+
+/* Goes on with the first pass. Returns 1 while there is more to do. */
+static int
+measure(struct reader *r, const struct body *body, struct decoding *d,
+    const struct read_item *item, uint64_t off, uint64_t len)
+{
+	bool is_identity = item->decode.encoding != ENC_QP &&
+	    item->decode.encoding != ENC_BASE64;
+	struct span s;
+	int err;
+
+	if (d->source_done == 0)
+		decoder_init(&d->decoder, item->decode.encoding);
+	if (is_identity && !(body->flavour & FLAVOUR_NUL)) {
+		d->len = len;
+	} else {
+		while (d->source_done < len &&
+		    d->out_done < wanted_end(&item->decode)) {
+			if ((err = decode_some(r, body, d, off, len)) < 0)
+				return err;
+			s = cut_decoded(d, &item->decode);
+			d->has_nul |= span_chr(s, '\0') != NULL;
+			d->out_done += d->out.len;
+			if (reader_is_due(r) && d->source_done < len)
+				return 1;
+		}
+		d->len = d->out_done;
+	}
+	d->is_measured = true;
+	d->source_done = d->out_done = 0;
+	decoder_init(&d->decoder, item->decode.encoding);
+	return 0;
+}
+
+/* Returns 1 if the slice ends before there is a piece. */
+static int
+read_decoded(struct reader *r, struct rjob_messages *m,
+    const struct body *body, struct read_piece *p, uint64_t off,
+    uint64_t len)
+{
+	struct messages_state *st = m->j.state;
+	const struct read_item *item = &m->items[st->item];
+	struct decoding *d = &st->decoding;
+	struct span s = SPAN("");
+	int err;
+
+	if (!d->is_measured && (err = measure(r, body, d, item, off,
+	    len)) != 0)
+		return err;
+	p->decoded_len = d->len;
+	p->has_nul = d->has_nul;
+	p->want_len = MIN(item->decode.len,
+	    d->len - MIN(item->decode.off, d->len));
+	while (st->done < p->want_len && s.len == 0) {
+		if (d->source_done == len)
+			return ERR_STORE;	/* it has changed */
+		if ((err = decode_some(r, body, d, off, len)) < 0)
+			return err;
+		s = cut_decoded(d, &item->decode);
+		d->out_done += d->out.len;
+		if (s.len == 0 && reader_is_due(r))
+			return 1;
+	}
+	p->bytes = arena_span(m->arena, s);
+	p->last = st->done + s.len == p->want_len;
+	return 0;
+}
+
+/* ---- the slice ---- */
+
+/*
+ * The next piece of the item at hand. ERR_NOTFOUND: the body is gone. 1: there
+ * is none yet.
+ */
 static int
 read_piece(struct reader *r, struct rjob_messages *m, struct read_piece *p)
 {
 	struct messages_state *st = m->j.state;
 	const struct read_item *item = &m->items[st->item];
+	struct span digest = SPAN("");
 	struct body body;
 	uint64_t off, len;
 	int err;
@@ -259,21 +432,41 @@ read_piece(struct reader *r, struct rjob_messages *m, struct read_piece *p)
 	p->last = item->len == READ_NOTHING && !item->digest && item->saved;
 	if (p->last)
 		return 0;	/* the row was all that is wanted */
-	if ((err = body_get(r->db, m->arena, item->body, &body)) < 0 ||
-	    (err = item_range(r->db, item, &body, &off, &len)) < 0)
+	if ((err = body_get(r->db, m->arena, item->body, &body)) < 0)
+		return err;
+	if ((body.flavour & FLAVOUR_NUL) && !item->as_stored &&
+	    (err = show(r->db, m->arena, &body, &digest)) < 0)
+		return err;
+	if ((err = item_range(r->db, item, &body, digest, &off, &len)) < 0)
 		return err;
 	p->prefix_len = (uint32_t)body.prefix.len;
 	p->total = body.total;
 	p->flavour = body.flavour;
 	p->off = off + st->done;
 	p->want_len = len;
-	if (item->digest && st->done == 0 && (err = read_digest(r->db,
-	    m->arena, &body, &p->digest)) < 0)
-		return err;
+	if (item->digest && st->done == 0) {
+		if (digest.len == 0 && (err = read_digest(r->db, m->arena,
+		    &body, &digest)) < 0)
+			return err;
+		p->digest = digest;
+	}
+	if (item->decode.is_on)
+		return read_decoded(r, m, &body, p, off, len);
 	if ((err = read_bytes(r, m, &body, p, p->off, len - st->done)) < 0)
 		return err;
 	p->last = st->done + p->bytes.len == len;
 	return 0;
+}
+
+static void
+next_item(struct messages_state *st)
+{
+	struct buf out = st->decoding.out;
+
+	st->item++;
+	st->done = 0;
+	st->decoding = (struct decoding){ .out = out };
+	buf_clear(&st->decoding.out);
 }
 
 /* Moves on to the next item, or further into this one. */
@@ -283,10 +476,8 @@ piece_given(struct rjob_messages *m, const struct read_piece *p)
 	struct messages_state *st = m->j.state;
 
 	st->done += p->bytes.len;
-	if (p->last || p->gone) {
-		st->item++;
-		st->done = 0;
-	}
+	if (p->last || p->gone)
+		next_item(st);
 	m->piece_count++;
 }
 
@@ -317,10 +508,12 @@ slice_messages(struct reader *r, struct rjob *j)
 	    (m->piece_count == 0 || !reader_is_due(r))) {
 		struct read_piece *p = &m->pieces[m->piece_count];
 
-		p->item = (uint32_t)st->item;
-		if ((err = read_piece(r, m, p)) == ERR_NOTFOUND)
-			*p = (struct read_piece){ .item = p->item,
-			    .gone = true };
+		*p = (struct read_piece){ .item = (uint32_t)st->item };
+		if ((err = read_piece(r, m, p)) > 0)
+			break;
+		if (err == ERR_NOTFOUND)
+			*p = (struct read_piece){
+			    .item = (uint32_t)st->item, .gone = true };
 		else if (err < 0)
 			return err;
 		bytes += p->bytes.len + p->digest.len;

@@ -51,7 +51,7 @@ append_one(struct wtxn *t, const struct wreq_append *r,
     struct mailbox_row *box, struct append_msg *a)
 {
 	struct message m = {
-		.row.size = (uint32_t)a->spool->size,
+		.row.size = (uint32_t)shown_size(a->spool->digest),
 		.row.internaldate_s = a->internaldate_s,
 		.savedate_s = r->w.now_s
 	};
@@ -104,7 +104,7 @@ apply_append(struct wtxn *t, struct wreq *w)
 	    &box)) < 0)
 		return err;
 	for (size_t i = 0; i < r->msg_count; i++)
-		bytes += r->msgs[i].spool->size;
+		bytes += shown_size(r->msgs[i].spool->digest);
 	if ((err = account_check(t, box.account, bytes, r->msg_count)) < 0)
 		return err;
 	for (size_t i = 0; i < r->msg_count; i++)

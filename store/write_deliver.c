@@ -75,7 +75,8 @@ deliver_copy(struct wtxn *t, const struct wreq_deliver *r, uint64_t content,
 	struct mailbox_row box;
 	struct message m = {
 		.row.flags = rcpt->flags & FLAG_SYSTEM_MASK,
-		.row.size = (uint32_t)(prefix.len + r->spool->size),
+		.row.size = (uint32_t)(prefix.len +
+		    shown_size(r->spool->digest)),
 		.row.internaldate_s = r->internaldate_s,
 		.savedate_s = r->w.now_s
 	};

@@ -49,12 +49,6 @@ TEST(test_body_without_blank_line_is_given_one)
 	check(SPAN(""), ALL, "\r\n.\r\n");
 }
 
-TEST(test_body_has_no_nul)
-{
-	check(SPAN("A: \0b\r\n\r\n\0\0\r\n"), ALL,
-	    "A: \x80" "b\r\n\r\n\x80\x80\r\n.\r\n");
-}
-
 TEST(test_body_repairs_a_bare_lf)
 {
 	/* A client that takes "\n.\r\n" for the end would lose its place. */
@@ -83,7 +77,6 @@ main(void)
 		cmocka_unit_test(test_body_stuffs_dots),
 		cmocka_unit_test(test_body_ends_its_last_line),
 		cmocka_unit_test(test_body_without_blank_line_is_given_one),
-		cmocka_unit_test(test_body_has_no_nul),
 		cmocka_unit_test(test_body_repairs_a_bare_lf),
 		cmocka_unit_test(test_body_stops_after_the_lines_of_top),
 	};

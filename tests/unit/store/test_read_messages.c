@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "server/base/codec.h"
 #include "store/mime/digest.h"
 #include "tests/unit/store/rig_read.h"
 
@@ -137,11 +138,12 @@ TEST(messages_answers_items_in_order_and_marks_the_gone)
 	struct fixture *f = fixture_new();
 	struct rjob_messages *m = rjob_messages_new(&f->env, NULL, 3);
 
-	m->items[0] = (struct read_item){ deliver(f, "", HEAD "1"), 0,
-	    READ_ALL, false, 0 };
-	m->items[1] = (struct read_item){ 424242, 0, READ_ALL, true, 0 };
-	m->items[2] = (struct read_item){ deliver(f, "", HEAD "22"), 0,
-	    READ_NOTHING, true, 0 };
+	m->items[0] = (struct read_item){ .body = deliver(f, "", HEAD "1"),
+	    .len = READ_ALL };
+	m->items[1] = (struct read_item){ .body = 424242, .len = READ_ALL,
+	    .digest = true };
+	m->items[2] = (struct read_item){ .body = deliver(f, "", HEAD "22"),
+	    .len = READ_NOTHING, .digest = true };
 	CHECK_EQ(rig_read(f, &m->j), 0);
 	CHECK(!m->j.more);
 	CHECK_EQ(m->piece_count, 3);
@@ -352,8 +354,8 @@ TEST(messages_many_small_ones_share_a_slice)
 	size_t items = 0, slices = 0;
 
 	for (size_t i = 0; i < 700; i++)
-		m->items[i] = (struct read_item){ body, 0, READ_ALL, false,
-		    0 };
+		m->items[i] = (struct read_item){ .body = body,
+		    .len = READ_ALL };
 	do {
 		CHECK_EQ(rig_read(f, &m->j), 0);
 		for (size_t i = 0; i < m->piece_count; i++)
@@ -362,6 +364,146 @@ TEST(messages_many_small_ones_share_a_slice)
 	} while (m->j.more);
 	CHECK_EQ(items, 700);
 	CHECK(slices <= 3);
+	rig_free(&m->j);
+	fixture_free(f);
+}
+
+/* ---- NULs, and transfer encodings ---- */
+
+#define NUL_HEAD "Content-Transfer-Encoding: binary\r\n\r\n"
+#define NUL_SHOWN "Content-Transfer-Encoding: base64\r\n\r\n"
+
+/* A message of the head and len bytes, each third of them NUL. */
+static struct buf
+nul_message(size_t len)
+{
+	struct buf b = BUF_INIT;
+
+	buf_adds(&b, NUL_HEAD);
+	for (size_t i = 0; i < len; i++)
+		buf_addc(&b, (char)(i % 3 ? 1 + i % 251 : 0));
+	return b;
+}
+
+/* The same in base64. */
+static struct buf
+nul_shown(struct span message)
+{
+	struct span body = span_from(message, sizeof NUL_HEAD - 1);
+	struct buf b = BUF_INIT;
+
+	buf_adds(&b, NUL_SHOWN);
+	for (; body.len; body = span_from(body, 57)) {
+		base64_encode(&b, body.p, MIN(body.len, 57));
+		buf_adds(&b, "\r\n");
+	}
+	return b;
+}
+
+TEST(messages_nuls_are_shown_in_base64)
+{
+	struct fixture *f = fixture_new();
+	struct buf message = nul_message(300 * 1000);
+	struct buf shown = nul_shown(buf_span(&message));
+	uint64_t body = deliver_large(f, message.p, message.len);
+	struct rjob_messages *m = one_item(f, body, 0, READ_ALL);
+
+	CHECK(check_slices(f, m, shown.p, shown.len) >= 6);
+	rig_free(&m->j);
+	m = one_item(f, body, 200001, 70000);
+	(void)check_slices(f, m, shown.p + 200001, 70000);
+	rig_free(&m->j);
+	m = one_item(f, body, 0, READ_HEADER);
+	(void)check_slices(f, m, shown.p, sizeof NUL_SHOWN - 1);
+	rig_free(&m->j);
+	m = one_item(f, body, 0, READ_ALL);
+	m->items[0].as_stored = true;
+	(void)check_slices(f, m, message.p, message.len);
+	rig_free(&m->j);
+	/* The row agrees, also while the checker has its say at the end. */
+	CHECK_EQ(fixture_get(f, "SELECT size FROM msg"), shown.len);
+	buf_release(&message);
+	buf_release(&shown);
+	fixture_free(f);
+}
+
+/* Reads the decoded item 0 and compares it with want. */
+static void
+check_decoded(struct fixture *f, struct rjob_messages *m, struct span want,
+    bool has_nul)
+{
+	size_t at = 0;
+	bool has_ended = false;
+
+	do {
+		CHECK_EQ(rig_read(f, &m->j), 0);
+		for (size_t i = 0; i < m->piece_count; i++) {
+			struct read_piece *p = &m->pieces[i];
+
+			CHECK_EQ(p->want_len, want.len);
+			CHECK_EQ(p->has_nul, has_nul);
+			if (p->bytes.len)
+				assert_memory_equal(p->bytes.p, want.p + at,
+				    p->bytes.len);
+			at += p->bytes.len;
+			has_ended = p->last;
+		}
+	} while (m->j.more);
+	CHECK(has_ended);
+	CHECK_EQ(at, want.len);
+}
+
+TEST(messages_range_is_decoded)
+{
+	struct fixture *f = fixture_new();
+	struct buf plain = nul_message(300 * 1000);
+	struct buf message = nul_shown(buf_span(&plain));
+	struct span want = span_from(buf_span(&plain), sizeof NUL_HEAD - 1);
+	uint64_t body = deliver_large(f, message.p, message.len);
+	static const struct {
+		uint64_t off, len;
+		bool has_nul;
+	} cases[] = {
+		{ 0, READ_ALL, true },
+		{ 100001, 150000, true },
+		{ 299999, 5, false },		/* one byte, and no NUL */
+		{ 1, 2, false },
+		{ 300000, 5, false },
+		{ UINT64_MAX - 1, READ_ALL, false },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct rjob_messages *m = one_item(f, body,
+		    sizeof NUL_SHOWN - 1, READ_ALL);
+
+		m->items[0].decode = (struct read_decode){ .is_on = true,
+		    .encoding = ENC_BASE64, .off = cases[i].off,
+		    .len = cases[i].len };
+		check_decoded(f, m, span_head(span_from(want,
+		    (size_t)MIN(cases[i].off, (uint64_t)want.len)),
+		    (size_t)MIN(cases[i].len, (uint64_t)want.len)),
+		    cases[i].has_nul);
+		rig_free(&m->j);
+	}
+	buf_release(&plain);
+	buf_release(&message);
+	fixture_free(f);
+}
+
+TEST(messages_decoded_length_alone)
+{
+	struct fixture *f = fixture_new();
+	uint64_t body = deliver(f, "", HEAD "YWJj\r\nZA==\r\n");
+	struct rjob_messages *m = one_item(f, body, sizeof HEAD - 1,
+	    READ_ALL);
+
+	m->items[0].decode = (struct read_decode){ .is_on = true,
+	    .encoding = ENC_BASE64, .len = READ_NOTHING };
+	CHECK_EQ(rig_read(f, &m->j), 0);
+	CHECK_EQ(m->piece_count, 1);
+	CHECK(m->pieces[0].last);
+	CHECK_EQ(m->pieces[0].decoded_len, 4);
+	CHECK_EQ(m->pieces[0].bytes.len, 0);
 	rig_free(&m->j);
 	fixture_free(f);
 }
@@ -381,6 +523,9 @@ main(void)
 		cmocka_unit_test(messages_long_body_comes_in_slices),
 		cmocka_unit_test(messages_body_purged_between_slices_is_gone),
 		cmocka_unit_test(messages_many_small_ones_share_a_slice),
+		cmocka_unit_test(messages_nuls_are_shown_in_base64),
+		cmocka_unit_test(messages_range_is_decoded),
+		cmocka_unit_test(messages_decoded_length_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
