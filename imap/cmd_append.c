@@ -1,10 +1,11 @@
 /*
- * APPEND (RFC 3501 section 6.3.11, RFC 3502), with APPENDUID (RFC 4315).
+ * APPEND (RFC 3501 section 6.3.11, RFC 3502, RFC 3516), with APPENDUID (RFC
+ * 4315).
  *
  * A message is taken only once its mailbox is found and its size is one that
  * we store, so that a client that waits for "+" is spared the bytes. They go
- * into a spool as they come, each bare CR or LF as CR LF; while the spool has
- * no room the session takes no input. When the command is whole, all of its
+ * into a spool as they come, each bare CR or LF as CR LF, but those of a
+ * literal8 as they are; while the spool has no room the session takes no input. When the command is whole, all of its
  * messages are one request: every one of them is stored or none.
  *
  * What goes wrong while bytes come is remembered, and told at the end.
@@ -22,6 +23,7 @@ struct append {
 	struct spool *spools[IMAP_APPEND_MAX];
 	size_t count;
 	bool has_ended;		/* the last of them is whole */
+	bool is_binary;		/* it is a literal8 */
 	bool after_cr;		/* its last byte was one */
 	int err;		/* why nothing can be stored */
 };
@@ -93,6 +95,7 @@ append_announced(struct imap *im, const struct frame *f)
 		return imap_no(im, "LIMIT", "Too many messages at once");
 	if (store_is_full(im->s.env->store))
 		return imap_fail(im, ERR_FULL);
+	a->is_binary = f->binary;
 	return a->mailbox ? take_message(im, a) : lookup_mailbox(im, f->text);
 }
 
@@ -169,7 +172,9 @@ append_bytes(struct imap *im, struct span bytes, uint64_t left)
 {
 	struct append *a = im->cmd.state;
 
-	if (bytes.len)
+	if (a->is_binary)
+		add_bytes(a, bytes.p, bytes.len);
+	else if (bytes.len)
 		add_text(a, bytes);
 	a->has_ended = left == 0;
 	if (a->has_ended)

@@ -30,6 +30,9 @@ fetch_over(struct imap *im, struct fetch *f)
 {
 	if (f->no_memory)
 		return imap_fail(im, ERR_BUDGET);
+	if (f->unknown_cte)
+		return imap_no(im, "UNKNOWN-CTE", "A part is encoded in a way "
+		    "that is not known here");
 	return imap_ok(im, f->some_gone ? "EXPUNGEISSUED" : NULL,
 	    "FETCH completed");
 }

@@ -47,7 +47,11 @@ struct batch_msg {
 
 struct batch_item {
 	uint32_t msg;
-	int section;			/* -1: nothing but the digest */
+	/*
+	 * -1: nothing but the digest. While locating: whether it is the
+	 * digest of the message as stored.
+	 */
+	int section;
 };
 
 struct fetch_batch {
@@ -56,6 +60,7 @@ struct fetch_batch {
 	uint32_t msg_count;
 	struct batch_item *items;	/* beside those of the job */
 	size_t item_count;
+	size_t item;			/* the one that pieces come for */
 	struct rjob_messages *job;	/* while it is home */
 	bool locating;			/* the job is for digests */
 	/* Where the output stands. */
@@ -79,6 +84,12 @@ static bool
 is_to_be_found(const struct imap_section *s)
 {
 	return s->path_len > 0 || s->what == SECTION_TEXT;
+}
+
+static bool
+is_binary(const struct imap_fetch_body *body)
+{
+	return body->form != FORM_BODY;
 }
 
 bool
@@ -157,11 +168,16 @@ batch_fill(struct imap *im, struct fetch *f, struct fetch_batch *b)
 	return b->msg_count > 0;
 }
 
+/*
+ * Whether the places of BINARY's sections, which count in the bytes as
+ * stored, have to be found, or of the others.
+ */
 static bool
-must_locate(const struct imap_fetch_args *a)
+must_locate(const struct imap_fetch_args *a, bool binary)
 {
 	for (size_t i = 0; i < a->body_count; i++)
-		if (is_to_be_found(&a->bodies[i].section))
+		if (is_binary(&a->bodies[i]) == binary &&
+		    is_to_be_found(&a->bodies[i].section))
 			return true;
 	return false;
 }
@@ -169,12 +185,24 @@ must_locate(const struct imap_fetch_args *a)
 static enum imap_step
 submit_locate(struct imap *im, struct fetch_batch *b)
 {
+	const struct imap_fetch_args *args = &im->cmd.args.fetch;
 	struct rjob_messages *job = rjob_messages_new(im->s.env, &im->s,
-	    b->msg_count);
+	    2 * b->msg_count);
 
+	free(b->items);
+	b->items = xcalloc(2 * b->msg_count, sizeof *b->items);
+	b->item_count = 0;
 	for (uint32_t i = 0; i < b->msg_count; i++)
-		job->items[i] = (struct read_item){ .body = b->msgs[i].body,
-		    .len = READ_NOTHING, .digest = true };
+		for (int binary = 0; binary < 2; binary++) {
+			if (!must_locate(args, binary))
+				continue;
+			job->items[b->item_count] = (struct read_item){
+				.body = b->msgs[i].body, .len = READ_NOTHING,
+				.digest = true, .as_stored = binary };
+			b->items[b->item_count++] =
+			    (struct batch_item){ i, binary };
+		}
+	job->item_count = b->item_count;
 	b->locating = true;
 	return submit(im, b, job);
 }
@@ -194,17 +222,18 @@ locate(struct imap *im, struct fetch_batch *b)
 
 	for (size_t i = 0; i < b->job->piece_count; i++) {
 		const struct read_piece *pc = &b->job->pieces[i];
-		struct batch_msg *m = &b->msgs[pc->item];
+		const struct batch_item *item = &b->items[pc->item];
+		struct batch_msg *m = &b->msgs[item->msg];
 		struct digest d;
 
-		if (m->ranges)
-			continue;
 		read_digest(pc, &a, &d);
-		m->ranges = arena_array(&b->arena, args->body_count,
-		    sizeof *m->ranges);
+		if (!m->ranges)
+			m->ranges = arena_array(&b->arena, args->body_count,
+			    sizeof *m->ranges);
 		for (size_t s = 0; s < args->body_count; s++)
-			section_find(&d, pc->prefix_len,
-			    &args->bodies[s].section, &m->ranges[s]);
+			if (is_binary(&args->bodies[s]) == item->section)
+				section_find(&d, pc->prefix_len,
+				    &args->bodies[s].section, &m->ranges[s]);
 		arena_clear(&a);
 	}
 	arena_release(&a);
@@ -212,14 +241,44 @@ locate(struct imap *im, struct fetch_batch *b)
 
 /* ---- the reads ---- */
 
-/* What is to be read of a section; false: there is no such part. */
-static bool
+enum plan { PLAN_READ, PLAN_NIL, PLAN_UNKNOWN };
+
+/* What is to be read for BINARY, which may be encoded in an unknown way. */
+static enum plan
+plan_binary(const struct batch_msg *m, const struct imap_fetch_body *body,
+    size_t section, struct read_item *item)
+{
+	item->as_stored = true;
+	item->len = READ_ALL;
+	item->decode = (struct read_decode){ .is_on = true,
+	    .encoding = ENC_BINARY, .len = READ_ALL };
+	if (body->partial) {
+		item->decode.off = body->off;
+		item->decode.len = body->len;
+	}
+	if (body->form == FORM_BINARY_SIZE)
+		item->decode.len = READ_NOTHING;
+	if (is_to_be_found(&body->section)) {
+		const struct section_range *r = &m->ranges[section];
+
+		item->off = r->off;
+		item->len = r->len;
+		item->decode.encoding = r->encoding;
+		if (!r->found)
+			return PLAN_NIL;
+	}
+	return item->decode.encoding == ENC_OTHER ? PLAN_UNKNOWN : PLAN_READ;
+}
+
+/* What is to be read of a section. */
+static enum plan
 plan_section(const struct batch_msg *m, const struct imap_fetch_body *body,
     size_t section, struct read_item *item)
 {
 	bool found = true;
 
-	item->off = 0;
+	if (is_binary(body))
+		return plan_binary(m, body, section, item);
 	item->len = m->size;
 	if (is_to_be_found(&body->section)) {
 		const struct section_range *r = &m->ranges[section];
@@ -232,7 +291,7 @@ plan_section(const struct batch_msg *m, const struct imap_fetch_body *body,
 	}
 	if (!is_header(&body->section))
 		section_cut(body, &item->off, &item->len);
-	return found;
+	return found ? PLAN_READ : PLAN_NIL;
 }
 
 static void
@@ -244,35 +303,68 @@ plan_item(struct fetch_batch *b, struct read_item *items, uint32_t msg,
 	b->item_count++;
 }
 
+static bool
+has_binary(const struct imap_fetch_args *a)
+{
+	for (size_t i = 0; i < a->body_count; i++)
+		if (is_binary(&a->bodies[i]))
+			return true;
+	return false;
+}
+
+/* Whether the line of a message has anything but sections. */
+static bool
+has_head(const struct fetch *f, const struct batch_msg *m)
+{
+	return f->items || (f->seen.n && uidset_has(&f->seen, m->uid));
+}
+
 static void
-plan_message(struct imap *im, struct fetch_batch *b,
-    struct read_item *items, uint32_t msg)
+plan_message(struct imap *im, struct fetch *f, struct read_item *items,
+    uint32_t msg)
 {
 	const struct imap_fetch_args *args = &im->cmd.args.fetch;
+	struct fetch_batch *b = f->batch;
 	const struct batch_msg *m = &b->msgs[msg];
-	struct read_item item = { .body = m->body, .tag = m->uid,
-	    .digest = args->items & FETCH_DIGEST,
-	    .saved = args->items & FETCH_SAVED };
-	size_t before = b->item_count;
+	const struct read_item none = { .body = m->body, .tag = m->uid };
+	bool wants_digest = args->items & FETCH_DIGEST;
+	bool wants_saved = args->items & FETCH_SAVED;
+	size_t before = b->item_count, unknown = 0;
 
-	for (size_t s = 0; s < args->body_count; s++) {
-		if (!plan_section(m, &args->bodies[s], s, &item))
-			continue;
-		plan_item(b, items, msg, (int)s, &item);
-		item.digest = item.saved = false;
+	/* What BINARY reads is not what the digest of the line is about. */
+	if (wants_digest && has_binary(args)) {
+		struct read_item item = none;
+
+		item.digest = true;
+		item.saved = wants_saved;
+		plan_item(b, items, msg, -1, &item);
 	}
-	if (b->item_count > before)
-		return;
-	item.off = 0;
-	item.len = READ_NOTHING;
-	plan_item(b, items, msg, -1, &item);
+	for (size_t s = 0; s < args->body_count; s++) {
+		struct read_item item = none;
+		enum plan plan = plan_section(m, &args->bodies[s], s, &item);
+
+		item.digest = wants_digest && b->item_count == before;
+		item.saved = wants_saved && b->item_count == before;
+		if (plan == PLAN_READ)
+			plan_item(b, items, msg, (int)s, &item);
+		unknown += plan == PLAN_UNKNOWN;
+	}
+	f->unknown_cte |= unknown > 0;
+	if (b->item_count == before &&
+	    (unknown < args->body_count || unknown == 0 || has_head(f, m))) {
+		struct read_item item = none;
+
+		item.digest = wants_digest;
+		item.saved = wants_saved;
+		plan_item(b, items, msg, -1, &item);
+	}
 }
 
 static enum imap_step
-submit_reads(struct imap *im, struct fetch_batch *b)
+submit_reads(struct imap *im, struct fetch *f)
 {
-	size_t most = b->msg_count *
-	    MAX(im->cmd.args.fetch.body_count, 1);
+	struct fetch_batch *b = f->batch;
+	size_t most = b->msg_count * (im->cmd.args.fetch.body_count + 1);
 	struct rjob_messages *job = rjob_messages_new(im->s.env, &im->s,
 	    most);
 
@@ -282,7 +374,7 @@ submit_reads(struct imap *im, struct fetch_batch *b)
 	b->items = xcalloc(most, sizeof *b->items);
 	b->item_count = 0;
 	for (uint32_t i = 0; i < b->msg_count; i++)
-		plan_message(im, b, job->items, i);
+		plan_message(im, f, job->items, i);
 	job->item_count = b->item_count;
 	b->locating = false;
 	return submit(im, b, job);
@@ -300,32 +392,31 @@ put_label(struct imap *im, size_t section)
 	buf_addc(out, ' ');
 }
 
-/* Sections before this one that no item is for: there is no such part. */
+/* A section that there is no such part for, or no bytes any more. */
+static void
+put_nil(struct imap *im, const struct imap_fetch_body *body)
+{
+	/* RFC 3516 section 4.3: the size of what BINARY answers. */
+	buf_adds(im->s.out, body->form == FORM_BINARY_SIZE ? "0" : "NIL");
+}
+
+/* Sections before this one that no item is for. */
 static void
 put_nils(struct imap *im, struct fetch_batch *b, size_t until)
 {
+	const struct imap_fetch_args *args = &im->cmd.args.fetch;
+	const struct batch_msg *m = &b->msgs[b->items[b->item].msg];
+
 	for (; b->section < until; b->section++) {
+		const struct imap_fetch_body *body =
+		    &args->bodies[b->section];
+
+		if (is_binary(body) && m->ranges &&
+		    m->ranges[b->section].found)
+			continue;	/* it is there, but in what form? */
 		put_label(im, b->section);
-		buf_adds(im->s.out, "NIL");
+		put_nil(im, body);
 	}
-}
-
-/*
- * RFC 3501 section 9: a literal cannot hold NUL, and the length must stay.
- * CLIENTS: 0x80 is what other servers put there.
- */
-static void
-put_bytes(struct buf *out, struct span bytes, unsigned flavour)
-{
-	char *p;
-
-	buf_addspan(out, bytes);
-	if (!(flavour & FLAVOUR_NUL))
-		return;
-	p = out->p + out->len - bytes.len;
-	for (size_t i = 0; i < bytes.len; i++)
-		if (p[i] == '\0')
-			p[i] = (char)0x80;
 }
 
 /* RFC 8474 and 8514: of a message that has left both are NIL. */
@@ -435,7 +526,7 @@ put_header(struct imap *im, struct fetch_batch *b, struct span header,
 	len = header.len;
 	section_cut(body, &off, &len);
 	imap_put_literal_head(im->s.out, len);
-	put_bytes(im->s.out, span_head(span_from(header, off), len), flavour);
+	buf_addspan(im->s.out, span_head(span_from(header, off), len));
 	buf_release(&shown);
 }
 
@@ -466,6 +557,25 @@ take_header(struct imap *im, struct fetch *f, const struct read_piece *pc)
 	held_release(im, b);
 }
 
+/* A piece of a literal, which the first one announces. */
+static int
+take_bytes(struct imap *im, struct fetch_batch *b,
+    const struct read_piece *pc)
+{
+	if (!b->in_item) {
+		if (pc->has_nul)
+			imap_put_literal8_head(im->s.out, pc->want_len);
+		else
+			imap_put_literal_head(im->s.out, pc->want_len);
+		b->literal_left = pc->want_len;
+	}
+	if (pc->bytes.len > b->literal_left)
+		return ERR_STORE;
+	b->literal_left -= pc->bytes.len;
+	buf_addspan(im->s.out, pc->bytes);
+	return pc->last && b->literal_left ? ERR_STORE : 0;
+}
+
 /* A piece of a section. ERR_NOMSG: a literal that cannot be filled. */
 static int
 take_section(struct imap *im, struct fetch *f, const struct read_piece *pc,
@@ -474,6 +584,7 @@ take_section(struct imap *im, struct fetch *f, const struct read_piece *pc,
 	const struct imap_fetch_body *body =
 	    &im->cmd.args.fetch.bodies[section];
 	struct fetch_batch *b = f->batch;
+	int err;
 
 	if (!b->in_item) {
 		put_nils(im, b, section);
@@ -481,22 +592,14 @@ take_section(struct imap *im, struct fetch *f, const struct read_piece *pc,
 	}
 	if (pc->gone && b->in_item)
 		return ERR_NOMSG;
-	if (pc->gone) {
-		buf_adds(im->s.out, "NIL");
-	} else if (is_header(&body->section)) {
+	if (pc->gone)
+		put_nil(im, body);
+	else if (body->form == FORM_BINARY_SIZE)
+		buf_addu(im->s.out, pc->decoded_len);
+	else if (is_header(&body->section))
 		take_header(im, f, pc);
-	} else {
-		if (!b->in_item) {
-			imap_put_literal_head(im->s.out, pc->want_len);
-			b->literal_left = pc->want_len;
-		}
-		if (pc->bytes.len > b->literal_left)
-			return ERR_STORE;
-		b->literal_left -= pc->bytes.len;
-		put_bytes(im->s.out, pc->bytes, pc->flavour);
-		if (pc->last && b->literal_left)
-			return ERR_STORE;
-	}
+	else if ((err = take_bytes(im, b, pc)) < 0)
+		return err;
 	b->in_item = !pc->last && !pc->gone;
 	if (!b->in_item)
 		b->section++;
@@ -517,6 +620,7 @@ take_piece(struct imap *im, struct fetch *f, const struct read_piece *pc)
 	const struct batch_item *item = &b->items[pc->item];
 	int err;
 
+	b->item = pc->item;
 	if (!b->is_open)
 		open_line(im, f, &b->msgs[item->msg], pc);
 	if (item->section >= 0 &&
@@ -549,8 +653,9 @@ next_batch(struct imap *im, struct fetch *f)
 {
 	if (!batch_fill(im, f, f->batch))
 		return fetch_over(im, f);
-	return must_locate(&im->cmd.args.fetch) ?
-	    submit_locate(im, f->batch) : submit_reads(im, f->batch);
+	return must_locate(&im->cmd.args.fetch, false) ||
+	    must_locate(&im->cmd.args.fetch, true) ?
+	    submit_locate(im, f->batch) : submit_reads(im, f);
 }
 
 enum imap_step
@@ -581,7 +686,7 @@ take_slice(struct imap *im, struct fetch *f)
 	op_free(&job->j.op);
 	b->job = NULL;
 	if (b->locating)
-		return submit_reads(im, b);
+		return submit_reads(im, f);
 	/* The next batch can wait, too. */
 	return im->s.out->len > SESSION_OUT_HIGH ? STEP_YIELD :
 	    next_batch(im, f);

@@ -19,6 +19,7 @@ struct fetch {
 	struct uidset seen;		/* these get \Seen by this command */
 	bool some_gone;			/* bytes of an expunged one are gone */
 	bool no_memory;			/* something is NIL for lack of it */
+	bool unknown_cte;		/* a part could not be decoded */
 	bool has_item;			/* the line that is open has one */
 	struct fetch_batch *batch;	/* fetch_body.c's own */
 	struct vanished vanished;	/* told before anything else */

@@ -354,6 +354,7 @@ ask_for_message(struct framer *f, const struct announcement *a,
 	out->text = buf_span(&f->text);
 	out->size = a->size;
 	out->sync = a->sync;
+	out->binary = a->binary;
 	out->number = f->message_count;
 	return true;
 }

@@ -42,7 +42,7 @@ enum literal_role {
  * How the framer finds out. text: the command up to, not including, the
  * announcement; marks stand for messages that were streamed. binary: it is a
  * literal8 ("~{"). For LITERAL_SENSELESS *why is set to a static sentence.
- * parse.h has the real one, imap_literal_role.
+ * parse.h has the real one, imap_literal_roles.
  */
 struct framer_roles {
 	enum literal_role (*role)(struct span text, bool binary,
@@ -103,6 +103,7 @@ struct frame {
 	uint64_t size;			/* FRAME_MESSAGE: bytes announced */
 	unsigned number;		/* FRAME_MESSAGE: 0 is the first */
 	bool sync;			/* FRAME_MESSAGE: the client waits */
+	bool binary;			/* FRAME_MESSAGE: a literal8 */
 	uint64_t left;			/* FRAME_BYTES: still to come; 0: last */
 };
 

@@ -313,9 +313,19 @@ struct imap_section {
 	size_t field_count;
 };
 
-/* BODY[...], and RFC822, RFC822.HEADER, RFC822.TEXT as what they stand for */
+enum imap_fetch_form {
+	FORM_BODY,		/* the bytes as they are */
+	FORM_BINARY,		/* decoded (RFC 3516); SECTION_ALL */
+	FORM_BINARY_SIZE	/* how many those are */
+};
+
+/*
+ * BODY[...], BINARY[...], BINARY.SIZE[...], and RFC822, RFC822.HEADER,
+ * RFC822.TEXT as what they stand for
+ */
 struct imap_fetch_body {
 	struct imap_section section;
+	enum imap_fetch_form form;
 	bool peek;		/* does not set \Seen */
 	bool partial;
 	uint64_t off, len;	/* of the partial; len >= 1 */

@@ -1,5 +1,6 @@
 /*
- * APPEND (RFC 3501 section 6.3.11, RFC 3502), and which literals are messages.
+ * APPEND (RFC 3501 section 6.3.11, RFC 3502, RFC 3516), and which literals are
+ * messages.
  */
 #include "imap/framer.h"
 #include "imap/imap_limits.h"
@@ -144,11 +145,14 @@ literal_role(struct span text, bool binary, const char **why)
 	if (imap_parse_start(&p, &start)) {
 		*why = p.why;
 		role = LITERAL_SENSELESS;
-	} else if (binary && !span_iis(start.verb, "SETMETADATA")) {
-		*why = "literal8 is not known here";
-		role = LITERAL_SENSELESS;
 	} else if (!start.uid && span_iis(start.verb, "APPEND")) {
 		role = append_role(text, &arena, why);
+	}
+	/* RFC 5464 section 5: the values of SETMETADATA too. */
+	if (binary && role == LITERAL_ARGUMENT &&
+	    !span_iis(start.verb, "SETMETADATA")) {
+		*why = "only a message can be a literal8";
+		role = LITERAL_SENSELESS;
 	}
 	arena_release(&arena);
 	return role;

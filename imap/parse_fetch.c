@@ -1,5 +1,5 @@
 /*
- * FETCH's arguments (RFC 3501 section 6.4.5).
+ * FETCH's arguments (RFC 3501 section 6.4.5, RFC 3516).
  */
 #include "imap/imap_limits.h"
 #include "imap/parse.h"
@@ -47,6 +47,20 @@ static const struct {
 	{ "RFC822", SECTION_ALL, false },
 	{ "RFC822.HEADER", SECTION_HEADER, true },
 	{ "RFC822.TEXT", SECTION_TEXT, false },
+};
+
+/* Those that name a section in brackets. */
+static const struct {
+	const char *name;
+	const char *label;
+	enum imap_fetch_form form;
+	bool peek;
+} bodies[] = {
+	{ "BODY", "BODY", FORM_BODY, false },
+	{ "BODY.PEEK", "BODY", FORM_BODY, true },
+	{ "BINARY", "BINARY", FORM_BINARY, false },
+	{ "BINARY.PEEK", "BINARY", FORM_BINARY, true },
+	{ "BINARY.SIZE", "BINARY.SIZE", FORM_BINARY_SIZE, true },
 };
 
 static const struct {
@@ -164,11 +178,12 @@ parse_partial(struct imap_parser *p, struct imap_fetch_body *b)
 
 /* What the answer calls the section; the names as the client wrote them. */
 static void
-put_label(struct buf *b, const struct imap_fetch_body *body)
+put_label(struct buf *b, const char *name, const struct imap_fetch_body *body)
 {
 	const struct imap_section *s = &body->section;
 
-	buf_adds(b, "BODY[");
+	buf_adds(b, name);
+	buf_addc(b, '[');
 	for (size_t i = 0; i < s->path_len; i++) {
 		if (i)
 			buf_addc(b, '.');
@@ -193,14 +208,20 @@ put_label(struct buf *b, const struct imap_fetch_body *body)
 	}
 }
 
+/* name: what the answer calls it. b->form is set. */
 static enum parse
-parse_body(struct imap_parser *p, struct imap_fetch_body *b)
+parse_body(struct imap_parser *p, const char *name, struct imap_fetch_body *b)
 {
 	struct buf label = BUF_INIT;
 
-	if (parse_section(p, &b->section) || parse_partial(p, b))
+	if (parse_section(p, &b->section))
 		return PARSE_BAD;
-	put_label(&label, b);
+	/* RFC 3516 section 7: section-binary is a part, or nothing. */
+	if (b->form != FORM_BODY && b->section.what != SECTION_ALL)
+		return imap_bad(p, "expected the number of a part");
+	if (b->form != FORM_BINARY_SIZE && parse_partial(p, b))
+		return PARSE_BAD;
+	put_label(&label, name, b);
 	b->label = arena_span(p->arena, buf_span(&label));
 	buf_release(&label);
 	return PARSE_OK;
@@ -248,7 +269,6 @@ parse_item(struct imap_parser *p, struct imap_fetch_args *f)
 {
 	const char *start = p->c.p;
 	struct span word = imap_scan_word(p);
-	bool peek = span_iis(word, "BODY.PEEK");
 	struct imap_fetch_body *b;
 
 	for (size_t i = 0; i < COUNT(items); i++) {
@@ -265,11 +285,14 @@ parse_item(struct imap_parser *p, struct imap_fetch_args *f)
 	}
 	if (f->body_count == IMAP_FETCH_ITEMS_MAX)
 		return imap_bad(p, "too many sections in one FETCH");
-	if (peek || span_iis(word, "BODY")) {
+	for (size_t i = 0; i < COUNT(bodies); i++) {
+		if (!span_iis(word, bodies[i].name))
+			continue;
 		b = add_body(p, f);
-		b->peek = peek;
-		f->sets_seen |= !peek;
-		return parse_body(p, b);
+		b->form = bodies[i].form;
+		b->peek = bodies[i].peek;
+		f->sets_seen |= !b->peek;
+		return parse_body(p, bodies[i].label, b);
 	}
 	for (size_t i = 0; i < COUNT(old_bodies); i++) {
 		if (!span_iis(word, old_bodies[i].name))

@@ -41,6 +41,13 @@ imap_put_literal_head(struct buf *out, uint64_t len)
 }
 
 void
+imap_put_literal8_head(struct buf *out, uint64_t len)
+{
+	buf_addc(out, '~');
+	imap_put_literal_head(out, len);
+}
+
+void
 imap_put_quoted(struct buf *out, struct span s)
 {
 	buf_addc(out, '"');

@@ -34,6 +34,8 @@ void imap_put_astring(struct buf *out, struct span s, bool utf8);
 void imap_put_quoted(struct buf *out, struct span s);
 /* "{n}" CR LF; the n bytes are for the caller to follow with. */
 void imap_put_literal_head(struct buf *out, uint64_t len);
+/* The same for a literal8, "~{n}", which may hold NULs (RFC 3516). */
+void imap_put_literal8_head(struct buf *out, uint64_t len);
 
 /* A mailbox name given as UTF-8: astring, in modified UTF-7 without utf8. */
 void imap_put_mailbox(struct buf *out, struct span name, bool utf8);

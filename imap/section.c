@@ -70,7 +70,7 @@ section_find(const struct digest *d, uint32_t prefix_len,
 	const struct part *part;
 	struct entity e;
 
-	*r = (struct section_range){ 0 };
+	*r = (struct section_range){ .encoding = ENC_BINARY };
 	if (s->path_len == 0 && s->what == SECTION_ALL) {
 		set_range(r, 0, prefix_len + d->size);
 		return;
@@ -83,6 +83,8 @@ section_find(const struct digest *d, uint32_t prefix_len,
 	} else if (s->what == SECTION_ALL) {
 		e = entity_of(d, part);
 		set_range(r, e.body, e.end);
+		if (part->kind == PART_LEAF)
+			r->encoding = part->encoding;
 	} else if (part->kind == PART_MESSAGE && part->child) {
 		/* RFC 3501 section 6.4.5: of the message inside only */
 		part = part->child;

@@ -23,6 +23,8 @@ struct section_range {
 	 */
 	bool filter;
 	bool is_header;		/* a header, filtered or not */
+	/* For BINARY: how the bytes are encoded, if they are a part's body. */
+	enum part_encoding encoding;
 	uint64_t off, len;
 };
 

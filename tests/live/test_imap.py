@@ -1,5 +1,6 @@
 """IMAP by imaplib and by a strict client of our own, often two at once."""
 import base64
+import email
 import imaplib
 import re
 
@@ -113,6 +114,28 @@ def test_append_with_flags_and_date(server, user):
         assert data[0][1] == message
         status, text = c.append(kp.quote("No such"), None, None, message)
         assert status == "NO" and b"[TRYCREATE]" in text[0]
+
+
+def test_a_message_with_nul_comes_back_whole(server, user):
+    body = bytes(range(256)) * 4096
+    message = mail(body=b"").replace(
+        b"\r\n\r\n", b"\r\nContent-Transfer-Encoding: binary\r\n\r\n") + body
+    with server.imap(user) as c:
+        tag = c._new_tag()
+        c.send(tag + b" APPEND INBOX ~{%d+}\r\n" % len(message) + message +
+               b"\r\n")
+        assert c._command_complete("APPEND", tag)[0] == "OK"
+        ok(c.select())
+        shown = ok(c.fetch("1", "(RFC822.SIZE BODY.PEEK[])"))[0]
+        assert b"RFC822.SIZE %d " % len(shown[1]) in shown[0]
+        assert email.message_from_bytes(shown[1]).get_payload(
+            decode=True) == body
+        # imaplib reads {n} and not ~{n}: the same literal, but for its name
+        for item, want in (("BINARY.PEEK[]", message),
+                           ("BINARY.PEEK[1]", body),
+                           ("BINARY.PEEK[1]<1000.70000>",
+                            body[1000:71000])):
+            assert ok(c.fetch("1", item))[0][1] == want
 
 
 def test_append_takes_several_shapes_of_literal(server, user):

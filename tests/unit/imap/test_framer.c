@@ -222,10 +222,17 @@ TEST(test_framer_refuses_a_literal_where_none_makes_sense)
 {
 	check(SPAN("a APPEND x foo {30}\r\nb NOOP\r\n"),
 	    "ERROR 5 [a]\nCOMMAND [b NOOP]\n");
-	check(SPAN("a APPEND x ~{5}\r\n"), "ERROR 5 [a]\n");
-	check(SPAN("a APPEND x ~{5+}\r\nabcde\r\nb NOOP\r\n"),
+	check(SPAN("a APPEND ~{5}\r\n"), "ERROR 5 [a]\n");
+	check(SPAN("a APPEND ~{5+}\r\nabcde\r\nb NOOP\r\n"),
 	    "ERROR 5 [a]\nCOMMAND [b NOOP]\n");
 	check(SPAN("{5}\r\n"), "ERROR 5 []\n");
+}
+
+TEST(test_framer_takes_a_message_with_nul)
+{
+	check(SPAN("a APPEND x ~{3+}\r\n\0\r\n\r\nb NOOP\r\n"),
+	    "MESSAGE [a APPEND x ] #0 3+\nBYTES \\0\\r\\n\n"
+	    "COMMAND [a APPEND x \\00:3\\0]\nCOMMAND [b NOOP]\n");
 }
 
 TEST(test_framer_charges_and_gives_back)
@@ -355,6 +362,7 @@ main(void)
 		cmocka_unit_test(test_framer_reads_a_refused_message_off),
 		cmocka_unit_test(
 		    test_framer_refuses_a_literal_where_none_makes_sense),
+		cmocka_unit_test(test_framer_takes_a_message_with_nul),
 		cmocka_unit_test(test_framer_charges_and_gives_back),
 		cmocka_unit_test(test_framer_refuses_what_the_budget_does),
 		cmocka_unit_test(test_framer_holds_no_memory_after_a_command),

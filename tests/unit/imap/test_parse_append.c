@@ -95,7 +95,9 @@ TEST(test_literal_role_tells_messages_from_arguments)
 		{ SPAN("a APPEND x \0" "0:3\0"), false, LITERAL_SENSELESS },
 		{ SPAN("a APPEND x y "), false, LITERAL_SENSELESS },
 		{ SPAN("a UID APPEND x "), false, LITERAL_ARGUMENT },
-		{ SPAN("a APPEND x "), true, LITERAL_SENSELESS },
+		{ SPAN("a APPEND x "), true, LITERAL_MESSAGE },
+		{ SPAN("a APPEND "), true, LITERAL_SENSELESS },
+		{ SPAN("a LOGIN "), true, LITERAL_SENSELESS },
 		{ SPAN("a"), false, LITERAL_SENSELESS },
 		{ SPAN(""), false, LITERAL_SENSELESS },
 	};
