@@ -247,6 +247,12 @@ feed(struct smtp_in *s, const char *p, size_t len, bool *has_ended)
 
 	*has_ended = false;
 	while (used < len && !*has_ended && !message_is_blocked(m)) {
+		if (s->txn.is_binary && !m->in_head) {
+			/* RFC 3030 section 3: no line ends to be judged. */
+			message_add(m, span_make(p + used, len - used));
+			used = len;
+			break;
+		}
 		*has_ended = dots_next(&m->dots, p + used, len - used, &n,
 		    &text) == DOTS_END;
 		message_add(m, text);
@@ -259,6 +265,13 @@ feed(struct smtp_in *s, const char *p, size_t len, bool *has_ended)
 enum smtp_step
 smtp_run_data(struct smtp_in *s)
 {
+	/* RFC 3030 section 3: and then only RSET is left. */
+	if (s->txn.is_binary) {
+		s->txn.has_failed = true;
+		s->state = ST_CHUNKS;
+		smtp_reply(s, R_BINARY_DATA);
+		return STEP_DONE;
+	}
 	begin_message(s, true);
 	smtp_begin_data(s);
 	smtp_reply(s, R_SEND_DATA);

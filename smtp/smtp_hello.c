@@ -53,6 +53,7 @@ smtp_run_ehlo(struct smtp_in *s)
 	smtp_reply_line(out, 250, false, "8BITMIME");
 	smtp_reply_line(out, 250, false, "SMTPUTF8");
 	smtp_reply_line(out, 250, false, "CHUNKING");
+	smtp_reply_line(out, 250, false, "BINARYMIME");
 	smtp_reply_line(out, 250, false, "ENHANCEDSTATUSCODES");
 	if (s->settings->has_starttls && !s->s.peer.has_tls)
 		smtp_reply_line(out, 250, false, "STARTTLS");

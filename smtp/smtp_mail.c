@@ -67,6 +67,7 @@ begin_txn(struct smtp_in *s)
 	buf_release(&hex);
 	t->from = arena_span(&t->arena, s->args.path.text);
 	t->is_utf8 = s->args.is_utf8;
+	t->is_binary = s->args.is_binary;
 	s->state = ST_MAIL;
 	smtp_reply(s, R_SENDER_OK);
 	return STEP_DONE;

@@ -297,10 +297,11 @@ take_mail_param(const struct smtp_grammar *g, struct smtp_args *args,
 	if (span_iis(p->keyword, "SIZE"))
 		return take_size(args, p);
 	if (span_iis(p->keyword, "BODY")) {
-		/* RFC 6152 section 3; BINARYMIME is not announced */
+		/* RFC 6152 section 3, RFC 3030 section 3 */
 		args->is_8bit = span_iis(p->value, "8BITMIME");
-		return args->is_8bit || span_iis(p->value, "7BIT") ?
-		    R_NONE : R_BAD_PARAM;
+		args->is_binary = span_iis(p->value, "BINARYMIME");
+		return args->is_8bit || args->is_binary ||
+		    span_iis(p->value, "7BIT") ? R_NONE : R_BAD_PARAM;
 	}
 	if (span_iis(p->keyword, "SMTPUTF8")) {
 		args->is_utf8 = true;

@@ -53,6 +53,7 @@ struct smtp_args {
 	bool has_size;		/* MAIL */
 	uint64_t size;
 	bool is_8bit;
+	bool is_binary;		/* BODY=BINARYMIME */
 	bool is_utf8;
 	struct span word;	/* EHLO, HELO: the name; AUTH: the mechanism */
 	bool has_initial;	/* AUTH */

@@ -74,11 +74,12 @@ struct smtp_txn {
 	char id[2 * SMTP_ID_BYTES + 1];
 	struct span from;		/* as text; "" for null */
 	bool is_utf8;
+	bool is_binary;			/* BODY=BINARYMIME */
 	struct rcpt *rcpts;		/* malloc */
 	size_t rcpt_count;
 	/* What DATA gets if no recipient was accepted; R_NONE: no RCPT. */
 	enum smtp_reply_id no_rcpts;
-	bool has_failed;		/* a chunk has: only RSET helps */
+	bool has_failed;		/* only RSET helps */
 	struct submit_facts submit;
 	struct message message;
 };

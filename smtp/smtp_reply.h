@@ -109,6 +109,8 @@ enum smtp_reply_flag {
 	    "A message is under way; finish it or say RSET") \
 	X(R_CHUNKS_OPEN,  503, "5.5.1", RF_ERROR, \
 	    "A message is coming by BDAT; finish it or say RSET") \
+	X(R_BINARY_DATA,  503, "5.5.1", RF_ERROR, \
+	    "A binary message comes by BDAT; say RSET") \
 	X(R_CHUNKS_FAILED, 503, "5.5.1", RF_ERROR, \
 	    "This message has failed; say RSET") \
 	X(R_LOGGED_IN_ALREADY, 503, "5.5.1", RF_ERROR, \

@@ -157,6 +157,9 @@ TEST(test_mail_takes_the_parameters_it_announces)
 	CHECK_EQ(parse(smtp_parse_mail, "FROM:<> BODY=7BIT", false, &a),
 	    R_NONE);
 	CHECK(!a.has_size && !a.is_8bit && a.path.kind == PATH_NULL);
+	CHECK_EQ(parse(smtp_parse_mail, "FROM:<> BODY=binarymime", false,
+	    &a), R_NONE);
+	CHECK(a.is_binary && !a.is_8bit);
 	CHECK_EQ(parse(smtp_parse_mail, "FROM:<a@b> SIZE="
 	    "99999999999999999999", false, &a), R_NONE);
 	CHECK(a.size == UINT64_MAX);
@@ -186,7 +189,7 @@ TEST(test_mail_says_what_is_wrong)
 		{ "FROM:<a@b> SIZE=-1", R_BAD_PARAM },
 		{ "FROM:<a@b> SIZE=1 SIZE=1", R_BAD_PARAM },
 		{ "FROM:<a@b> SIZE=000000000000000000001", R_BAD_PARAM },
-		{ "FROM:<a@b> BODY=BINARYMIME", R_BAD_PARAM },
+		{ "FROM:<a@b> BODY=BINARY", R_BAD_PARAM },
 		{ "FROM:<a@b> BODY", R_BAD_PARAM },
 		{ "FROM:<a@b> SMTPUTF8=1", R_BAD_PARAM },
 		{ "FROM:<a@b> RET=HDRS", R_UNKNOWN_PARAM },
