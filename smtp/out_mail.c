@@ -44,10 +44,11 @@ seconds_left(const struct smtp_out *s)
 static bool
 check_requiretls(struct smtp_out *s)
 {
-	if (!(s->mail->flags & QUEUE_REQUIRETLS))
+	/* A bounce goes on without: better it arrives than nobody knows. */
+	if (!(s->mail->flags & QUEUE_REQUIRETLS) || !s->mail->sender[0])
 		return true;
 	if (!s->s.peer.has_tls || s->s.peer.tls_verified == TLS_UNVERIFIED)
-		fail_message(s, OUT_TEMPORARY, OUT_SCOPE_HOST, "4.7.10",
+		fail_message(s, OUT_FAILED, OUT_SCOPE_HOST, "5.7.10",
 		    "The message requires TLS with a verified certificate, "
 		    "and the server has none");
 	else if (!(s->offer.features & HAS_REQUIRETLS))
@@ -153,7 +154,7 @@ say_mail(struct smtp_out *s)
 		buf_adds(out, " SMTPUTF8");
 	if (features & HAS_DSN)
 		put_dsn(out, m);
-	if (m->flags & QUEUE_REQUIRETLS)
+	if ((m->flags & QUEUE_REQUIRETLS) && (features & HAS_REQUIRETLS))
 		buf_adds(out, " REQUIRETLS");
 	if (m->by_mode != BY_NONE && (features & HAS_DELIVERBY))
 		buf_printf(out, " BY=%" PRId64 ";%c",
