@@ -193,6 +193,20 @@ static cfg_opt_t password_opts[] = {
 	CFG_END()
 };
 
+static cfg_opt_t dns_opts[] = {
+	CFG_STR_LIST("forward", "{}", CFGF_NONE),
+	CFG_STR("trust_anchor", CONFIG_TRUST_ANCHOR, CFGF_NONE),
+	CFG_STR("root_hints", "", CFGF_NONE),
+	CFG_END()
+};
+
+static cfg_opt_t testing_opts[] = {
+	CFG_INT("smtp_port", 25, CFGF_NONE),
+	CFG_INT("https_port", 443, CFGF_NONE),
+	CFG_BOOL("loopback", cfg_false, CFGF_NONE),
+	CFG_END()
+};
+
 static cfg_opt_t log_opts[] = {
 	CFG_STR("file", "", CFGF_NONE),
 	CFG_STR("level", "info", CFGF_NONE),
@@ -217,6 +231,9 @@ static cfg_opt_t top_opts[] = {
 	CFG_SEC("limits", limits_opts, CFGF_NONE),
 	CFG_SEC("password", password_opts, CFGF_NONE),
 	CFG_SEC("log", log_opts, CFGF_NONE),
+	CFG_STR("tls_ca_file", CONFIG_CA_FILE, CFGF_NONE),
+	CFG_SEC("dns", dns_opts, CFGF_NONE),
+	CFG_SEC("testing", testing_opts, CFGF_MULTI),
 	CFG_END()
 };
 
@@ -491,6 +508,69 @@ read_log(struct reading *r, cfg_t *sec)
 	return 0;
 }
 
+/* "192.0.2.53" or "192.0.2.53@5353" */
+static bool
+is_forwarder(const char *s)
+{
+	const char *at = strchr(s, '@');
+	struct span addr = span_head(span_of(s), at ? (size_t)(at - s) :
+	    strlen(s));
+	char *end = NULL;
+	struct addr a;
+	unsigned long port = 53;
+
+	if (at && at[1] >= '0' && at[1] <= '9')
+		port = strtoul(at + 1, &end, 10);
+	if (at && (!end || *end))
+		return false;
+	return addr_parse(&a, addr) == 0 && port > 0 && port <= 65535;
+}
+
+static int
+read_dns(struct reading *r, cfg_t *sec)
+{
+	struct config *c = r->c;
+	const char *anchor = cfg_getstr(sec, "trust_anchor");
+	const char *hints = cfg_getstr(sec, "root_hints");
+
+	c->dns_forward_count = cfg_size(sec, "forward");
+	c->dns_forward = xcalloc(c->dns_forward_count + 1,
+	    sizeof *c->dns_forward);
+	for (unsigned i = 0; i < c->dns_forward_count; i++) {
+		const char *s = cfg_getnstr(sec, "forward", i);
+
+		if (!is_forwarder(s))
+			return reject(r, line_of(r, "forward"), "forward: "
+			    "\"%s\" is not an address like 192.0.2.53 or "
+			    "192.0.2.53@5353", s);
+		c->dns_forward[i] = xstrdup(s);
+	}
+	c->dns_trust_anchor = *anchor ? resolve_path(c, anchor) : xstrdup("");
+	c->dns_root_hints = *hints ? resolve_path(c, hints) : xstrdup("");
+	return 0;
+}
+
+static int
+read_testing(struct reading *r, cfg_t *cfg)
+{
+	struct config *c = r->c;
+	cfg_t *sec = cfg_size(cfg, "testing") ? cfg_getsec(cfg, "testing") :
+	    NULL;
+	unsigned smtp = 25, https = 443;
+	int err;
+
+	c->has_testing = sec != NULL;
+	c->testing_place.line = line_of(r, "testing");
+	if (sec && ((err = read_count(r, sec, "smtp_port", 1, 65535,
+	    &smtp)) < 0 || (err = read_count(r, sec, "https_port", 1, 65535,
+	    &https)) < 0))
+		return err;
+	c->testing_loopback = sec && cfg_getbool(sec, "loopback") == cfg_true;
+	c->port_smtp = (uint16_t)smtp;
+	c->port_https = (uint16_t)https;
+	return 0;
+}
+
 static int
 read_hostname(struct reading *r, cfg_t *cfg)
 {
@@ -540,13 +620,17 @@ read_top(struct reading *r, cfg_t *cfg)
 static int
 read_all(struct reading *r, cfg_t *cfg)
 {
+	struct config *c = r->c;
 	int err;
 
 	if ((err = read_top(r, cfg)) < 0 ||
 	    (err = read_limits(r, cfg_getsec(cfg, "limits"))) < 0 ||
 	    (err = read_password(r, cfg_getsec(cfg, "password"))) < 0 ||
-	    (err = read_log(r, cfg_getsec(cfg, "log"))) < 0)
+	    (err = read_log(r, cfg_getsec(cfg, "log"))) < 0 ||
+	    (err = read_dns(r, cfg_getsec(cfg, "dns"))) < 0 ||
+	    (err = read_testing(r, cfg)) < 0)
 		return err;
+	c->tls_ca_path = resolve_path(c, cfg_getstr(cfg, "tls_ca_file"));
 	return read_sections(r, cfg);
 }
 
@@ -636,6 +720,12 @@ config_free(struct config *c)
 		free(c->certificates[i].chain_path);
 		free(c->certificates[i].key_path);
 	}
+	for (size_t i = 0; i < c->dns_forward_count; i++)
+		free(c->dns_forward[i]);
+	free(c->dns_forward);
+	free(c->dns_trust_anchor);
+	free(c->dns_root_hints);
+	free(c->tls_ca_path);
 	free(c->listeners);
 	free(c->certificates);
 	free(c->exempt);

@@ -16,6 +16,9 @@
 #include "server/base/buf.h"
 #include "server/base/log.h"
 
+#define CONFIG_TRUST_ANCHOR "/usr/share/dns/root.key"
+#define CONFIG_CA_FILE "/etc/ssl/certs/ca-certificates.crt"
+
 enum protocol { PROTO_SMTP, PROTO_SUBMISSION, PROTO_POP3, PROTO_IMAP };
 enum tls_mode { TLS_MODE_NONE, TLS_MODE_STARTTLS, TLS_MODE_IMPLICIT };
 
@@ -69,6 +72,17 @@ struct config {
 	unsigned argon2_passes;
 	uint64_t argon2_memory;
 	unsigned scram_iterations;
+	/* The world outside. */
+	char **dns_forward;	/* "ADDR" or "ADDR@PORT" */
+	size_t dns_forward_count;
+	char *dns_trust_anchor;	/* absolute; "": nothing is validated */
+	char *dns_root_hints;	/* absolute; "": the built-in ones */
+	char *tls_ca_path;	/* absolute */
+	/* What only tests may say: `serve --testing`. */
+	bool has_testing;
+	struct config_place testing_place;
+	uint16_t port_smtp, port_https;	/* 25 and 443 otherwise */
+	bool testing_loopback;		/* our own addresses may be dialled */
 	/* log */
 	char *log_path;		/* absolute; "": standard error */
 	enum log_level log_level;

@@ -24,7 +24,7 @@ struct line {
 	struct init_options init;
 	char **words;
 	int word_count;
-	bool help, version;
+	bool help, version, testing;
 };
 
 /* ---- help ---- */
@@ -34,6 +34,8 @@ static const char serve_help[] =
 	"Serves mail until SIGTERM. Reads the configuration once; SIGHUP\n"
 	"reads certificates and log settings again. Started as root it binds\n"
 	"its ports, then becomes the user that the configuration names.\n\n"
+	"  --testing    allow the configuration's testing section: for tests\n"
+	"               only, mail goes astray with it\n\n"
 	"  kingpost --config /etc/kingpost/kingpost.conf serve\n";
 
 static const char init_help[] =
@@ -121,7 +123,7 @@ is_flag(struct line *l, const char *arg)
 		{ "--generate", &l->options.generate },
 		{ "--password-stdin", &l->options.password_stdin },
 		{ "--help", &l->help }, { "-h", &l->help },
-		{ "--version", &l->version },
+		{ "--version", &l->version }, { "--testing", &l->testing },
 	};
 
 	for (size_t i = 0; i < COUNT(flags); i++) {
@@ -262,7 +264,7 @@ run_serve(struct line *l)
 	}
 	if (l->word_count != 1)
 		return usage_error("serve takes no arguments", NULL);
-	return server_run(l->options.config_path);
+	return server_run(l->options.config_path, l->testing);
 }
 
 static int

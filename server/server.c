@@ -25,6 +25,7 @@
 #include "server/net/loop.h"
 #include "server/net/work.h"
 #include "server/notify.h"
+#include "server/outside.h"
 #include "server/privileges.h"
 #include "server/process.h"
 #include "server/services.h"
@@ -46,6 +47,7 @@ struct server {
 	struct process process;
 	struct loop *loop;
 	struct work_pool *work;
+	struct outside outside;
 	struct services *services;
 	struct service control;
 	struct admin_settings admin_settings;
@@ -582,6 +584,7 @@ tear_down(struct server *sv)
 	stop_listening(sv);
 	/* Closed handles are the loop's until its next round. */
 	loop_run_once(sv->loop);
+	outside_close(&sv->outside);
 	work_pool_free(sv->work);
 	process_close(&sv->process);
 	conn_limits_release(&sv->limits);
@@ -610,7 +613,9 @@ serve(struct server *sv, struct buf *why)
 	if ((err = read_stored_certificates(sv)) < 0)
 		buf_printf(why, "cannot read the certificates in the store: "
 		    "%s", err_text(err));
-	if (err == 0 && (err = use_certificates(sv, why)) == 0 &&
+	if (err == 0 && (err = outside_open(&sv->outside, sv->loop,
+	    &sv->process.env, sv->config, why)) == 0 &&
+	    (err = use_certificates(sv, why)) == 0 &&
 	    (err = start_control(sv, why)) == 0 &&
 	    (err = start_signals(sv, why)) == 0) {
 		start_listeners(sv);
@@ -624,8 +629,19 @@ serve(struct server *sv, struct buf *why)
 	return err;
 }
 
+/* A configuration for tests must never serve anybody's mail. */
+static int
+check_testing(const struct config *c, bool is_testing, struct buf *why)
+{
+	if (!c->has_testing || is_testing)
+		return 0;
+	config_put_place(c, c->testing_place, why);
+	buf_adds(why, "a testing section is for `serve --testing` only");
+	return ERR_CONFIG;
+}
+
 int
-server_run(const char *config_path)
+server_run(const char *config_path, bool is_testing)
 {
 	struct server *sv = xcalloc(1, sizeof *sv);
 	struct buf why = BUF_INIT;
@@ -634,7 +650,9 @@ server_run(const char *config_path)
 	(void)signal(SIGPIPE, SIG_IGN);
 	sv->process.log.fd = -1;
 	sv->config = config_read(config_path, &why);
-	if (sv->config && (err = prepare(sv, &why)) == 0)
+	if (sv->config &&
+	    (err = check_testing(sv->config, is_testing, &why)) == 0 &&
+	    (err = prepare(sv, &why)) == 0)
 		err = serve(sv, &why);
 	if (err < 0)
 		fprintf(stderr, "kingpost: %s\n", why.p);

@@ -9,7 +9,8 @@
 /*
  * Serves until SIGTERM or SIGINT. Returns an exit status; what went wrong is
  * on standard error. Takes nothing; config_path is read again at SIGHUP.
+ * Without is_testing a configuration with a testing section is refused.
  */
-int server_run(const char *config_path);
+int server_run(const char *config_path, bool is_testing);
 
 #endif

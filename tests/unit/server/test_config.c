@@ -126,8 +126,41 @@ TEST(test_errors_name_file_line_and_reason)
 	    "}\n", 7, "no certificate section");
 	check_refused(MINIMUM "certificate c {\n\tchain = \"x\"\n}\n", 7,
 	    "chain and key");
+	check_refused(MINIMUM "dns {\n\tforward = {\"dns.example\"}\n}\n",
+	    8, "forward");
+	check_refused(MINIMUM "dns {\n\tforward = {\"192.0.2.1@\"}\n}\n",
+	    8, "forward");
+	check_refused(MINIMUM "testing {\n\tsmtp_port = 0\n}\n", 8,
+	    "smtp_port");
 	check_refused("hostname = \"mail.example.org\"\n", 0, "no listener");
 	check_refused("listener smtp {\n", 0, "");
+}
+
+TEST(test_the_world_outside_has_defaults)
+{
+	struct buf why = BUF_INIT;
+	char name[64];
+	struct config *c = read_text(MINIMUM, name, &why);
+
+	assert_non_null(c);
+	CHECK_STR(c->dns_trust_anchor, "/usr/share/dns/root.key");
+	CHECK_EQ(c->dns_forward_count, 0);
+	CHECK_STR(c->dns_root_hints, "");
+	CHECK(!c->has_testing);
+	CHECK_EQ(c->port_smtp, 25);
+	CHECK_EQ(c->port_https, 443);
+	config_free(c);
+	c = read_text(MINIMUM "dns {\n\tforward = {\"192.0.2.1\", "
+	    "\"2001:db8::1@5353\"}\n}\ntesting {\n\tsmtp_port = 2525\n}\n",
+	    name, &why);
+	assert_non_null(c);
+	CHECK_EQ(c->dns_forward_count, 2);
+	CHECK_STR(c->dns_forward[1], "2001:db8::1@5353");
+	CHECK(c->has_testing);
+	CHECK_EQ(c->testing_place.line, 10);
+	CHECK_EQ(c->port_smtp, 2525);
+	config_free(c);
+	buf_release(&why);
 }
 
 TEST(test_a_title_that_begins_another_has_its_own_line)
@@ -188,6 +221,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_minimum_has_the_documented_defaults),
+		cmocka_unit_test(test_the_world_outside_has_defaults),
 		cmocka_unit_test(test_paths_count_from_the_file),
 		cmocka_unit_test(test_errors_name_file_line_and_reason),
 		cmocka_unit_test(

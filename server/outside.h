@@ -1,0 +1,28 @@
+/*
+ * The world outside: who answers questions about it and who connects to it.
+ */
+#ifndef SERVER_OUTSIDE_H
+#define SERVER_OUTSIDE_H
+
+#include "server/base/buf.h"
+#include "server/base/env.h"
+#include "server/config.h"
+#include "server/net/loop.h"
+#include "server/net/resolver.h"
+
+struct outside {
+	struct env *env;
+	struct resolver *resolver;
+};
+
+/*
+ * Starts what the configuration asks for and sets it in env. Returns 0, or
+ * ERR_CONFIG with a sentence in *why and nothing started.
+ */
+int outside_open(struct outside *o, struct loop *loop, struct env *env,
+    const struct config *c, struct buf *why);
+
+/* Zero is closed. Deliver the loop's posts afterwards. */
+void outside_close(struct outside *o);
+
+#endif
