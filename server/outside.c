@@ -4,6 +4,8 @@
 
 #include "server/base/err.h"
 
+#define CA_FILE_MAX (4u * 1024 * 1024)
+
 /*
  * Debian has the root's keys in a package of its own. Without it mail still
  * leaves, so that is no reason not to start; a file that was asked for is.
@@ -40,19 +42,75 @@ start_resolver(struct outside *o, struct loop *loop, const struct config *c,
 	return 0;
 }
 
+/*
+ * A system without authorities can still speak TLS to whom it need not
+ * verify; a file that was asked for must be there.
+ */
+struct tls_config *
+outside_read_tls(const struct outside *o, const struct config *c,
+    struct buf *why)
+{
+	struct buf pem = BUF_INIT, reason = BUF_INIT;
+	struct tls_config *tls = NULL;
+
+	if (config_read_file(c->tls_ca_path, CA_FILE_MAX, &pem,
+	    &reason) == 0) {
+		tls = tls_config_new_out(buf_span(&pem), o->env->random,
+		    &reason);
+	} else if (strcmp(c->tls_ca_path, CONFIG_CA_FILE) == 0) {
+		log_event(o->env->log, LOG_WARN, "server", "no-authorities",
+		    F_SPAN("reason", buf_span(&reason)),
+		    F_STR("hint", "they are in the package ca-certificates"));
+		buf_clear(&reason);
+		tls = tls_config_new_out((struct span){ NULL, 0 },
+		    o->env->random, &reason);
+	}
+	if (!tls)
+		buf_printf(why, "tls_ca_file: %s", reason.p);
+	buf_release(&pem);
+	buf_release(&reason);
+	return tls;
+}
+
+static int
+start_dialer(struct outside *o, struct loop *loop, const struct config *c,
+    struct buf *why)
+{
+	struct dialer_settings set = {
+		.port_smtp = c->port_smtp, .port_https = c->port_https,
+		.allows_loopback = c->testing_loopback,
+	};
+	struct tls_config *tls = outside_read_tls(o, c, why);
+
+	if (!tls)
+		return ERR_CONFIG;
+	o->dialer = dialer_new(loop, o->env, &set, tls);
+	o->env->dialer = dialer_dialer(o->dialer);
+	tls_config_unref(tls);
+	return 0;
+}
+
 int
 outside_open(struct outside *o, struct loop *loop, struct env *env,
     const struct config *c, struct buf *why)
 {
+	int err;
+
 	*o = (struct outside){ .env = env };
-	return start_resolver(o, loop, c, why);
+	if ((err = start_resolver(o, loop, c, why)) < 0 ||
+	    (err = start_dialer(o, loop, c, why)) < 0)
+		outside_close(o);
+	return err;
 }
 
 void
 outside_close(struct outside *o)
 {
+	dialer_free(o->dialer);
 	resolver_free(o->resolver);
-	if (o->env)
+	if (o->env) {
+		o->env->dialer = NULL;
 		o->env->dns = NULL;
+	}
 	*o = (struct outside){ .env = NULL };
 }

@@ -7,12 +7,14 @@
 #include "server/base/buf.h"
 #include "server/base/env.h"
 #include "server/config.h"
+#include "server/net/dialer.h"
 #include "server/net/loop.h"
 #include "server/net/resolver.h"
 
 struct outside {
 	struct env *env;
 	struct resolver *resolver;
+	struct dialer_net *dialer;
 };
 
 /*
@@ -22,7 +24,17 @@ struct outside {
 int outside_open(struct outside *o, struct loop *loop, struct env *env,
     const struct config *c, struct buf *why);
 
-/* Zero is closed. Deliver the loop's posts afterwards. */
+/*
+ * For a reload: reads the authorities of c. Returns owned, or NULL with a
+ * sentence in *why.
+ */
+struct tls_config *outside_read_tls(const struct outside *o,
+    const struct config *c, struct buf *why);
+
+/*
+ * Zero is closed. There must be no connections; deliver the loop's
+ * posts afterwards.
+ */
 void outside_close(struct outside *o);
 
 #endif

@@ -33,7 +33,8 @@
 
 #define STOP_MS (8 * 1000)	/* for sessions to say goodbye */
 #define TICK_MS (2 * 1000)
-#define FDS_TO_COME 12		/* store's files, control connections, log */
+/* Store's files, control connections, log; the resolver's sockets. */
+#define FDS_TO_COME (12 + 32)
 
 /* A bound socket waiting for the loop. */
 struct bound {
@@ -59,6 +60,7 @@ struct server {
 	struct listener *control_listener;
 	struct loop_signal term, intr, hup;
 	struct loop_timer tick, stop_timer;
+	struct loop_task gone;		/* ends the loop with the last peer */
 	bool stopping;
 	int64_t started_s;
 };
@@ -349,15 +351,32 @@ stop_now(struct loop_timer *t)
 	struct server *sv = CONTAINER_OF(t, struct server, stop_timer);
 
 	conns_close(&sv->limits);
+	dialer_close(sv->outside.dialer);
+}
+
+static bool
+is_all_gone(const struct server *sv)
+{
+	return list_is_empty(&sv->limits.conns) &&
+	    dialer_is_idle(sv->outside.dialer);
 }
 
 static void
-all_gone(struct conn_limits *limits)
+on_gone(struct loop_task *t)
+{
+	struct server *sv = CONTAINER_OF(t, struct server, gone);
+
+	if (sv->stopping && is_all_gone(sv))
+		loop_stop(sv->loop);
+}
+
+/* The last connection of one kind; there may be some of the other. */
+static void
+peers_gone(struct conn_limits *limits)
 {
 	struct server *sv = CONTAINER_OF(limits, struct server, limits);
 
-	if (sv->stopping)
-		loop_stop(sv->loop);
+	loop_soon(sv->loop, &sv->gone);
 }
 
 static void
@@ -387,8 +406,8 @@ on_term(struct loop_signal *s, int signum)
 	stop_listening(sv);
 	loop_timer_start(sv->loop, &sv->stop_timer, STOP_MS, 0);
 	conns_stop(&sv->limits, STOP_SHUTDOWN);
-	if (list_is_empty(&sv->limits.conns))
-		loop_stop(sv->loop);
+	dialer_stop(sv->outside.dialer, &sv->gone);
+	loop_soon(sv->loop, &sv->gone);
 }
 
 /* A bad file changes nothing: the old certificates and log stay. */
@@ -399,15 +418,20 @@ on_hup(struct loop_signal *s, int signum)
 	struct buf why = BUF_INIT;
 	struct config *c = config_read(sv->config->path, &why);
 	int fd = c ? open_log(c, &why) : ERR_CONFIG;
-	bool good = fd >= 0 &&
+	struct tls_config *tls = c ? outside_read_tls(&sv->outside, c,
+	    &why) : NULL;
+	bool good = fd >= 0 && tls &&
 	    certificates_read(&sv->certificates, c, &why) == 0 &&
 	    use_certificates(sv, &why) == 0;
 
 	(void)signum;
-	if (good)
+	if (good) {
 		use_log(sv, c, fd);
-	else if (fd > 2)
+		dialer_set_tls(sv->outside.dialer, tls);
+	} else if (fd > 2) {
 		close(fd);
+	}
+	tls_config_unref(tls);
 	if (good)
 		log_event(&sv->process.log, LOG_INFO, "server", "reloaded");
 	else
@@ -434,6 +458,7 @@ start_signals(struct server *sv, struct buf *why)
 	sv->hup.raised = on_hup;
 	sv->tick.fire = on_tick;
 	sv->stop_timer.fire = stop_now;
+	loop_task_init(&sv->gone, on_gone);
 	loop_timer_start(sv->loop, &sv->tick, TICK_MS, TICK_MS);
 	if (loop_signal_start(sv->loop, &sv->term, SIGTERM) < 0 ||
 	    loop_signal_start(sv->loop, &sv->intr, SIGINT) < 0 ||
@@ -527,7 +552,7 @@ init_limits(struct server *sv)
 	};
 
 	conn_limits_init(&sv->limits, &sv->process.env, &set);
-	sv->limits.empty = all_gone;
+	sv->limits.empty = peers_gone;
 }
 
 /* ---- the whole ---- */

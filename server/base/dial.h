@@ -68,7 +68,7 @@ bool tls_want_has_usable(const struct dns_record *tlsa, size_t count);
 
 struct dial_to {
 	struct addr addr;
-	uint16_t port;
+	uint16_t port;		/* tests have 25 and 443 lead elsewhere */
 	/* The local address of the same family; all zero: the system's. */
 	struct addr from;
 	/* TLS before start(), as session->tls_want says. */
@@ -87,7 +87,7 @@ struct dialer {
 	/*
 	 * Takes s unless it fails; never calls into s during the call.
 	 * ERR_BUSY: too many connections out already; ERR_DENIED: an address
-	 * nobody may be sent to.
+	 * nobody may be sent to; ERR_IO: no socket for such an address.
 	 */
 	int (*dial)(struct dialer *, const struct dial_to *to,
 	    struct session *s);

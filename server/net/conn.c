@@ -67,6 +67,7 @@ conn_close(struct conn *c)
 
 	if (c->state == CONN_CLOSED)
 		return;
+	conn_fail(c, ERR_CANCELLED, "given up");
 	conn_end_session(c);
 	conn_drop_tls(c);
 	c->state = CONN_CLOSED;
@@ -78,7 +79,8 @@ conn_close(struct conn *c)
 	uv_close((uv_handle_t *)&c->poll, on_handle_closed);
 	uv_close((uv_handle_t *)&c->timer, on_handle_closed);
 	(void)close(c->fd);
-	STAT_SUB(c->env->stats, connections_open, 1);
+	if (!c->is_out)
+		STAT_SUB(c->env->stats, connections_open, 1);
 	list_remove(&c->by_limits);
 	limit_leave(limits, &c->hold);
 	if (list_is_empty(&limits->conns) && limits->empty)
@@ -141,8 +143,10 @@ step_input(struct conn *c)
 		conn_decrypt(c);
 	in = conn_input(c);
 	if (in.len == 0 || c->is_stuck) {
-		if (c->has_eof)
+		if (c->has_eof) {
+			conn_fail(c, ERR_CLOSED, "the connection was closed");
 			s->want = WANT_CLOSE;
+		}
 		return c->has_eof;
 	}
 	n = s->ops->input(s, in.p, in.len);
@@ -153,6 +157,7 @@ step_input(struct conn *c)
 	if (in.len >= conn_input_max(c)) {
 		/* Its own caps are lower; it would wait for ever. */
 		conn_log(c, "input-stuck", "session waits for ever");
+		conn_fail(c, ERR_LIMIT, "the answer is too long");
 		s->want = WANT_CLOSE;
 	}
 	return s->want == WANT_CLOSE || c->has_eof || c->tls;
@@ -194,6 +199,7 @@ step_tls(struct conn *c)
 		return false;
 	if (c->tls || conn_start_tls(c) < 0) {
 		conn_log(c, "tls-not-possible", "no certificate");
+		conn_fail(c, ERR_TLS, "TLS cannot be started");
 		c->session->want = WANT_CLOSE;
 		return true;
 	}
@@ -310,7 +316,9 @@ conn_poll(struct conn *c)
 {
 	int events = 0;
 
-	if (!c->has_eof && !c->is_muted)
+	if (c->state == CONN_CONNECT)
+		events = UV_WRITABLE;
+	else if (!c->has_eof && !c->is_muted)
 		events |= UV_READABLE;
 	if (c->is_blocked && c->state != CONN_LINGER)
 		events |= UV_WRITABLE;
@@ -352,6 +360,9 @@ static void
 run_state(struct conn *c)
 {
 	switch (c->state) {
+	case CONN_CONNECT:
+		conn_go_connect(c);
+		break;
 	case CONN_HANDSHAKE:
 		conn_go_handshake(c);
 		break;
@@ -396,7 +407,9 @@ on_poll(uv_poll_t *h, int status, int events)
 	struct loop_turn start = loop_turn_begin(c->loop);
 	struct loop *l = c->loop;
 
-	if (status < 0)
+	if (c->state == CONN_CONNECT)
+		c->is_connected = true;
+	else if (status < 0)
 		c->has_failed = true;
 	if (events & UV_READABLE)
 		c->can_read = true;
@@ -424,10 +437,15 @@ on_timer(uv_timer_t *h)
 	c->timer_ms = 0;
 	if (is_due(c->retry_ms, now))
 		c->retry_ms = 0;
-	if (c->state == CONN_HANDSHAKE && is_due(c->phase_ms, now))
+	if (c->state == CONN_HANDSHAKE && is_due(c->phase_ms, now)) {
 		conn_log(c, "tls-failed", "took too long");
+		conn_fail(c, ERR_TIMEOUT, "TLS took too long");
+	}
+	if (c->state == CONN_CONNECT && is_due(c->phase_ms, now))
+		conn_fail(c, ERR_TIMEOUT, "no connection in time");
 	if (is_due(c->stall_ms, now)) {
 		conn_log(c, "closed", "the peer does not read");
+		conn_fail(c, ERR_TIMEOUT, "the other server does not read");
 		c->must_close = true;
 	} else if (is_due(c->phase_ms, now)) {
 		c->must_close = true;
@@ -459,7 +477,8 @@ on_ready(struct loop_task *t)
 	c->is_stuck = false;
 	if (c->must_stop && c->state == CONN_OPEN)
 		c->session->ops->stop(c->session, c->stop_reason);
-	else if (c->must_stop && c->state == CONN_HANDSHAKE)
+	else if (c->must_stop && (c->state == CONN_HANDSHAKE ||
+	    c->state == CONN_CONNECT))
 		c->must_close = true;
 	c->must_stop = false;
 	conn_go(c);
@@ -487,12 +506,14 @@ conn_open_session(struct conn *c)
 	}
 	if (c->tls)
 		tls_fill_peer(c->tls, &peer);
-	s = maker->make(c->env, maker->settings);
+	if (!c->is_out)
+		c->session = maker->make(c->env, maker->settings);
+	s = c->session;
 	s->peer = peer;
 	s->driver = &c->driver;
 	s->out = &c->out;
-	c->session = s;
 	c->state = CONN_OPEN;
+	c->has_started = true;
 	s->ops->start(s);
 }
 
@@ -526,6 +547,25 @@ conn_new(struct loop *loop, struct env *env, struct service *service,
 	loop_task_init(&c->turn, on_turn);
 	list_init(&c->by_limits);
 	c->poll.data = c->timer.data = c;
+	return c;
+}
+
+struct conn *
+conn_new_out(struct loop *loop, struct env *env, struct service *service,
+    struct conn_limits *limits, int fd)
+{
+	struct conn *c = conn_new(loop, env, service, limits, fd);
+
+	set_options(fd);
+	if (uv_poll_init_socket(&loop->uv, &c->poll, fd) < 0) {
+		(void)close(fd);
+		free(c);
+		return NULL;
+	}
+	(void)uv_timer_init(&loop->uv, &c->timer);
+	c->handles = 2;
+	c->is_out = true;
+	list_add_tail(&limits->conns, &c->by_limits);
 	return c;
 }
 

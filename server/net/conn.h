@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "server/base/dial.h"
 #include "server/base/env.h"
 #include "server/base/session.h"
 #include "server/net/conn_limits.h"
@@ -89,6 +90,14 @@ void service_set_tls(struct service *s, struct tls_config *cfg);
  */
 void conn_start(struct loop *loop, struct env *env, struct service *service,
     struct conn_limits *limits, int fd, struct limit_hold *hold);
+
+/*
+ * Connects s to an address and drives it: struct dialer has the contract.
+ * service lends name and TLS; nothing is counted in limits, which has the
+ * list. Returns 0, and s is taken; or ERR_IO, without a socket for it.
+ */
+int conn_dial(struct loop *loop, struct env *env, struct service *service,
+    struct conn_limits *limits, const struct dial_to *to, struct session *s);
 
 /*
  * Tells every session why it is to say goodbye (session_ops.stop) and lets

@@ -55,6 +55,7 @@ conn_receive(struct conn *c)
 	} else if (n == 0) {
 		c->has_eof = true;
 	} else if (errno != EAGAIN && errno != EWOULDBLOCK) {
+		conn_fail_errno(c, errno);
 		c->has_failed = true;
 	}
 }
@@ -68,6 +69,7 @@ tls_broke(struct conn *c)
 	(void)send(c->fd, alert->p, alert->len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	c->has_failed = true;
 	conn_log(c, "tls-error", tls_error(c->tls));
+	conn_fail(c, ERR_TLS, tls_error(c->tls));
 }
 
 void
@@ -110,6 +112,7 @@ send_buf(struct conn *c, struct buf *b)
 			c->is_blocked = true;
 			break;
 		} else if (errno != EINTR) {
+			conn_fail_errno(c, errno);
 			c->has_failed = true;
 			break;
 		}
@@ -157,8 +160,8 @@ send_tls(struct conn *c)
 void
 conn_send(struct conn *c)
 {
-	int64_t wait_ms = c->service->stall_ms ? c->service->stall_ms :
-	    CONN_STALL_MS;
+	int64_t wait_ms = c->stall_limit_ms ? c->stall_limit_ms :
+	    c->service->stall_ms ? c->service->stall_ms : CONN_STALL_MS;
 
 	if (c->has_failed)
 		return;

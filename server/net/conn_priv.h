@@ -7,10 +7,12 @@
 #include <sys/socket.h>
 
 #include "server/base/addr.h"
+#include "server/base/dial.h"
 #include "server/net/conn.h"
 #include "server/net/net_priv.h"
 
 enum conn_state {
+	CONN_CONNECT,	/* one of ours, until it is connected */
 	CONN_HANDSHAKE,	/* parked until TLS is made */
 	CONN_OPEN,	/* the session has its say */
 	CONN_FLUSH,	/* the session has gone, its output has not */
@@ -34,7 +36,7 @@ struct conn {
 	uv_timer_t timer;
 	int poll_events;		/* asked for now */
 	unsigned handles;		/* not closed yet */
-	struct session *session;	/* NULL before OPEN and after */
+	struct session *session;	/* NULL before OPEN and at the end */
 	struct tls *tls;		/* not ours while handshake is out */
 	struct handshake *handshake;	/* the step that a worker makes */
 	struct buf in;			/* plain bytes, from in_used on */
@@ -57,6 +59,13 @@ struct conn {
 	bool has_eof;		/* the peer has ended */
 	bool is_turn;		/* turn() may be called */
 	bool has_failed;	/* the socket or TLS is no use any more */
+	/* Of connections that we make; their session is there at once. */
+	bool is_out;
+	bool is_connected;	/* or it has failed: SO_ERROR tells */
+	bool has_tls_first;
+	int connect_error;	/* errno of connect(); 0: under way, or made */
+	bool has_started;	/* start() was called */
+	int64_t stall_limit_ms;	/* 0: the service's */
 };
 
 /* Unconsumed input. */
@@ -108,6 +117,23 @@ void conn_send(struct conn *c);
 /* Memory for this turn, and back. */
 void conn_borrow(struct conn *c);
 void conn_return(struct conn *c);
+
+/*
+ * A connection that is still to be made on fd, which it takes. NULL if it
+ * cannot be polled; then fd is closed.
+ */
+struct conn *conn_new_out(struct loop *loop, struct env *env,
+    struct service *service, struct conn_limits *limits, int fd);
+
+/* Goes on once the socket is connected, or ends. */
+void conn_go_connect(struct conn *c);
+
+/*
+ * Notes for the session of a connection that we made why it is going to end;
+ * the first reason stands. For one that came in, nothing happens.
+ */
+void conn_fail(struct conn *c, int err, const char *text);
+void conn_fail_errno(struct conn *c, int error);
 
 /* Does what state and want allow, after anything has been noted in c. */
 void conn_go(struct conn *c);

@@ -49,6 +49,11 @@ handshake_failed(struct conn *c)
 {
 	STAT_ADD(c->env->stats, tls_failed, 1);
 	conn_log(c, "tls-failed", tls_error(c->tls));
+	if (c->is_out) {
+		c->session->peer.tls_fault = tls_fault(c->tls) ?
+		    tls_fault(c->tls) : TLS_FAULT_OTHER;
+		conn_fail(c, ERR_TLS, tls_error(c->tls));
+	}
 	conn_end_session(c);
 	buf_truncate(&c->out, 0);
 	c->state = CONN_FLUSH;	/* there may be an alert to send */
@@ -65,7 +70,7 @@ handshake_made(struct conn *c)
 	c->state = CONN_OPEN;
 	c->phase_ms = 0;
 	conn_borrow(c);
-	if (!s) {
+	if (!s || (c->is_out && !c->has_started)) {
 		conn_open_session(c);
 		return;
 	}
@@ -127,7 +132,9 @@ conn_start_tls(struct conn *c)
 	buf_truncate(&c->in, 0);
 	c->in_used = 0;
 	c->is_stuck = false;
-	c->tls = c->service->tls ? tls_new(c->service->tls, NULL) : NULL;
+	if (c->service->tls)
+		c->tls = c->is_out ? tls_new_out(c->service->tls,
+		    c->session->tls_want) : tls_new(c->service->tls, NULL);
 	if (!c->tls)
 		return ERR_TLS;
 	c->state = CONN_HANDSHAKE;
@@ -143,6 +150,7 @@ conn_go_handshake(struct conn *c)
 		if (c->can_read && !tls_has_record(c->tls))
 			conn_receive(c);
 		if (c->has_failed || c->has_eof) {
+			conn_fail(c, ERR_TLS, "closed in the TLS handshake");
 			conn_close(c);
 			return;
 		}

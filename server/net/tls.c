@@ -8,10 +8,12 @@
 
 #include <mbedtls/error.h>
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/base/arena.h"
 #include "server/base/err.h"
 #include "server/base/xalloc.h"
 #include "server/net/tls_priv.h"
@@ -28,7 +30,11 @@ struct tls {
 	size_t record_left;		/* of the record it is taking */
 	size_t cert;			/* index of the one shown */
 	bool is_full;			/* a certificate was sent */
+	bool is_begun;			/* the first step was made */
 	bool is_done;
+	struct tls_want want;		/* of a config for going out */
+	struct arena arena;		/* what is in want */
+	enum tls_fault fault;
 	int failed;			/* mbedTLS's error; 0: none */
 	char server_name[256];
 	char error[128];
@@ -134,11 +140,47 @@ tls_new(struct tls_config *cfg, const char *server_name)
 	return t;
 }
 
+static void
+copy_want(struct tls *t, const struct tls_want *from)
+{
+	struct arena *a = &t->arena;
+	const char **names = arena_array(a, from->name_count, sizeof *names);
+	struct dns_record *tlsa = arena_array(a, from->tlsa_count,
+	    sizeof *tlsa);
+
+	for (size_t i = 0; i < from->name_count; i++)
+		names[i] = arena_str(a, span_of(from->names[i]));
+	for (size_t i = 0; i < from->tlsa_count; i++) {
+		tlsa[i] = from->tlsa[i];
+		tlsa[i].data = arena_span(a, from->tlsa[i].data);
+	}
+	t->want = *from;
+	t->want.names = names;
+	t->want.tlsa = tlsa;
+	t->want.server_name = NULL;	/* the library has it */
+}
+
+struct tls *
+tls_new_out(struct tls_config *cfg, const struct tls_want *want)
+{
+	static const struct tls_want any = { .mode = TLS_OPPORTUNISTIC };
+	struct tls *t;
+
+	assert(cfg->is_out);
+	if (!want)
+		want = &any;
+	t = tls_new(cfg, want->server_name);
+	if (t)
+		copy_want(t, want);
+	return t;
+}
+
 void
 tls_free(struct tls *t)
 {
 	if (!t)
 		return;
+	arena_release(&t->arena);
 	mbedtls_ssl_free(&t->ssl);
 	tls_config_unref(t->cfg);
 	buf_release(&t->in);
@@ -167,11 +209,37 @@ tls_state(const struct tls *t)
 #endif
 }
 
+/*
+ * Before anything of ours is sent. The handshake has shown that the peer has
+ * the key of the certificate; whether that is enough is the question here.
+ */
+static enum tls_result
+verify_peer(struct tls *t)
+{
+	mbedtls_x509_crt *chain;
+
+	if (!t->cfg->is_out)
+		return TLS_DONE;
+	/* The library lends it as const and verifies it as not. */
+	chain = (mbedtls_x509_crt *)(uintptr_t)mbedtls_ssl_get_peer_cert(
+	    &t->ssl);
+	t->fault = tls_verify(chain, &t->cfg->ca, &t->want);
+	if (t->fault == TLS_FAULT_NONE)
+		return TLS_DONE;
+	(void)mbedtls_ssl_send_alert_message(&t->ssl,
+	    MBEDTLS_SSL_ALERT_LEVEL_FATAL, MBEDTLS_SSL_ALERT_MSG_BAD_CERT);
+	t->failed = MBEDTLS_ERR_X509_CERT_VERIFY_FAILED;
+	(void)snprintf(t->error, sizeof t->error, "%s",
+	    tls_fault_text(t->fault));
+	return TLS_FAILED;
+}
+
 enum tls_result
 tls_handshake(struct tls *t)
 {
 	if (t->failed)
 		return TLS_FAILED;
+	t->is_begun = true;
 	while (tls_state(t) != MBEDTLS_SSL_HANDSHAKE_OVER) {
 		int state = tls_state(t);
 		int ret = mbedtls_ssl_handshake_step(&t->ssl);
@@ -185,6 +253,8 @@ tls_handshake(struct tls *t)
 			return TLS_FAILED;
 		}
 	}
+	if (verify_peer(t) == TLS_FAILED)
+		return TLS_FAILED;
 	t->is_done = true;
 	return TLS_DONE;
 }
@@ -200,7 +270,8 @@ tls_cipher_in(struct tls *t)
 bool
 tls_has_record(const struct tls *t)
 {
-	return whole_record(t) > 0 || mbedtls_ssl_check_pending(&t->ssl);
+	return whole_record(t) > 0 || mbedtls_ssl_check_pending(&t->ssl) ||
+	    (!t->is_begun && t->cfg->role == TLS_CLIENT);
 }
 
 int
@@ -300,6 +371,10 @@ tls_fill_peer(struct tls *t, struct peer *peer)
 	    mbedtls_ssl_get_version(&t->ssl));
 	(void)snprintf(peer->tls_cipher, sizeof peer->tls_cipher, "%s",
 	    mbedtls_ssl_get_ciphersuite(&t->ssl));
+	peer->tls_fault = t->fault;
+	peer->tls_verified = !t->is_done || !t->cfg->is_out ||
+	    t->want.mode == TLS_OPPORTUNISTIC ? TLS_UNVERIFIED :
+	    t->want.mode == TLS_DANE ? TLS_BY_DANE : TLS_BY_PKIX;
 	(void)snprintf(peer->sni, sizeof peer->sni, "%s", t->server_name);
 	fill_exporter(t, peer);
 	fill_endpoint(t, peer);
@@ -309,6 +384,12 @@ bool
 tls_is_resumed(const struct tls *t)
 {
 	return t->is_done && !t->is_full;
+}
+
+enum tls_fault
+tls_fault(const struct tls *t)
+{
+	return t->fault;
 }
 
 const char *

@@ -16,6 +16,7 @@
 #include <stddef.h>
 
 #include "server/base/buf.h"
+#include "server/base/dial.h"
 #include "server/base/random.h"
 #include "server/base/session.h"
 #include "server/base/span.h"
@@ -47,6 +48,15 @@ struct tls_config *tls_config_new_server(struct certset *certs,
 struct tls_config *tls_config_new_client(const char *alpn,
     struct span ca_pem, struct random *random, struct buf *why);
 
+/*
+ * A client's that takes its orders for each connection (tls_new_out): ca_pem
+ * is what TLS_PKIX trusts; with an empty one it trusts nobody. More is spoken
+ * than by a server of ours, for the alternative is often to speak in the
+ * clear (RFC 7435 section 3).
+ */
+struct tls_config *tls_config_new_out(struct span ca_pem,
+    struct random *random, struct buf *why);
+
 struct tls_config *tls_config_ref(struct tls_config *cfg);	/* any thread */
 void tls_config_unref(struct tls_config *cfg);	/* any thread; NULL legal */
 
@@ -57,6 +67,12 @@ struct tls;
  * the name sent and verified, NULL for none. Returns NULL if out of memory.
  */
 struct tls *tls_new(struct tls_config *cfg, const char *server_name);
+
+/*
+ * For a connection that we make; copies want (NULL: TLS_OPPORTUNISTIC without
+ * a name). A certificate that does not satisfy it makes the handshake fail.
+ */
+struct tls *tls_new_out(struct tls_config *cfg, const struct tls_want *want);
 void tls_free(struct tls *t);		/* NULL is legal */
 
 enum tls_result {
@@ -74,7 +90,10 @@ enum tls_result tls_handshake(struct tls *t);
  */
 struct buf *tls_cipher_in(struct tls *t);
 
-/* Whether a whole record is there: a handshake step is worth its hop. */
+/*
+ * Whether a whole record is there, or ours is to be the first: a handshake
+ * step is worth its hop.
+ */
 bool tls_has_record(const struct tls *t);
 
 /*
@@ -104,6 +123,9 @@ void tls_fill_peer(struct tls *t, struct peer *peer);
 
 /* Whether this handshake resumed an older session. */
 bool tls_is_resumed(const struct tls *t);
+
+/* Why the certificate was not enough; TLS_FAULT_NONE if that was not it. */
+enum tls_fault tls_fault(const struct tls *t);
 
 /* Why it failed, for a log line; "" if it has not. Lives as long as t. */
 const char *tls_error(const struct tls *t);

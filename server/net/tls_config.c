@@ -109,7 +109,8 @@ config_common(struct tls_config *cfg, struct random *random)
 		return ret;
 	set_versions(&cfg->conf);
 	mbedtls_ssl_conf_rng(&cfg->conf, net_rng, random);
-	mbedtls_ssl_conf_ciphersuites(&cfg->conf, suites);
+	if (!cfg->is_out)
+		mbedtls_ssl_conf_ciphersuites(&cfg->conf, suites);
 #if defined(MBEDTLS_SSL_RENEGOTIATION)
 	mbedtls_ssl_conf_renegotiation(&cfg->conf,
 	    MBEDTLS_SSL_RENEGOTIATION_DISABLED);
@@ -162,11 +163,9 @@ config_client(struct tls_config *cfg, struct span ca_pem)
 	char *pem;
 	int ret;
 
-	if (ca_pem.len == 0) {
-		mbedtls_ssl_conf_authmode(&cfg->conf,
-		    MBEDTLS_SSL_VERIFY_NONE);
+	mbedtls_ssl_conf_authmode(&cfg->conf, MBEDTLS_SSL_VERIFY_NONE);
+	if (ca_pem.len == 0)
 		return 0;
-	}
 	pem = xmalloc(ca_pem.len + 1);
 	memcpy(pem, ca_pem.p, ca_pem.len);
 	pem[ca_pem.len] = '\0';
@@ -176,16 +175,17 @@ config_client(struct tls_config *cfg, struct span ca_pem)
 	/* Above 0: that many of a system's bundle are of unknown kinds. */
 	if (ret < 0)
 		return ret;
+	if (cfg->is_out)
+		return 0;
 	mbedtls_ssl_conf_ca_chain(&cfg->conf, &cfg->ca, NULL);
 	mbedtls_ssl_conf_authmode(&cfg->conf, MBEDTLS_SSL_VERIFY_REQUIRED);
 	return 0;
 }
 
-struct tls_config *
-tls_config_new_client(const char *alpn, struct span ca_pem,
-    struct random *random, struct buf *why)
+static struct tls_config *
+client_new(struct tls_config *cfg, struct span ca_pem, struct random *random,
+    struct buf *why)
 {
-	struct tls_config *cfg = config_new(TLS_CLIENT, alpn);
 	int ret;
 
 	if ((ret = config_common(cfg, random)) == 0 &&
@@ -194,6 +194,22 @@ tls_config_new_client(const char *alpn, struct span ca_pem,
 	net_mbed_error(why, "TLS cannot be set up", ret);
 	tls_config_unref(cfg);
 	return NULL;
+}
+
+struct tls_config *
+tls_config_new_client(const char *alpn, struct span ca_pem,
+    struct random *random, struct buf *why)
+{
+	return client_new(config_new(TLS_CLIENT, alpn), ca_pem, random, why);
+}
+
+struct tls_config *
+tls_config_new_out(struct span ca_pem, struct random *random, struct buf *why)
+{
+	struct tls_config *cfg = config_new(TLS_CLIENT, NULL);
+
+	cfg->is_out = true;
+	return client_new(cfg, ca_pem, random, why);
 }
 
 struct tls_config *

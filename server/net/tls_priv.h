@@ -23,6 +23,11 @@
 #error "mbedTLS must be built with MBEDTLS_THREADING_C"
 #endif
 
+/* What a peer has shown is verified after the handshake (tls_verify.c). */
+#if !defined(MBEDTLS_SSL_KEEP_PEER_CERTIFICATE)
+#error "mbedTLS must be built with MBEDTLS_SSL_KEEP_PEER_CERTIFICATE"
+#endif
+
 #if MBEDTLS_VERSION_NUMBER >= 0x03000000
 #define MBEDTLS_IS_3 1
 #else
@@ -45,6 +50,7 @@ struct tls_config {
 	mbedtls_ssl_config conf;
 	mbedtls_ssl_ticket_context ticket;	/* has a lock of its own */
 	mbedtls_x509_crt ca;			/* a client's trust */
+	bool is_out;				/* see tls_new_out */
 	struct certset *certs;			/* a server's */
 	const char *alpn[2];
 	char *alpn_name;
@@ -53,5 +59,15 @@ struct tls_config {
 /* For mbedtls_ssl_conf_sni: chooses from the set, notes it in the tls. */
 int tls_on_server_name(void *cfg, mbedtls_ssl_context *ssl,
     const unsigned char *name, size_t len);
+
+/*
+ * Whether the chain a server has shown satisfies want; ca is what TLS_PKIX
+ * trusts. chain NULL: it has shown none.
+ */
+enum tls_fault tls_verify(mbedtls_x509_crt *chain, mbedtls_x509_crt *ca,
+    const struct tls_want *want);
+
+/* In plain words; "" for TLS_FAULT_NONE. */
+const char *tls_fault_text(enum tls_fault fault);
 
 #endif
