@@ -219,14 +219,28 @@ content_put(struct db *db, const struct content_new *c, uint64_t refs)
 	    A_BLOB(c->digest.p, c->digest.len));
 }
 
+/* Adds to a chunk that has at bytes so far. */
+static int
+extend_chunk(struct db *db, uint64_t content, uint64_t n, size_t at,
+    struct span bytes)
+{
+	int err = db_run(db, "UPDATE chunk SET data = CAST(data || ? AS BLOB)"
+	    " WHERE id = ? AND length(data) = ?", A_BLOB(bytes.p, bytes.len),
+	    A_INT(chunk_id(content, n)), A_INT(at));
+
+	if (err == 0 && sqlite3_changes(db->h) != 1)
+		return ERR_STORE;
+	return err;
+}
+
 int
-content_stage(struct db *db, uint64_t content, unsigned n,
+content_stage(struct db *db, uint64_t content, unsigned n, size_t at,
     struct span bytes, int64_t now_s)
 {
 	int64_t freed;
 	int err;
 
-	if (n == 0) {
+	if (n == 0 && at == 0) {
 		/* The length is known at the end; -1 keeps clear of 0. */
 		err = db_run(db, "INSERT INTO content(id, refs, freed,"
 		    " length, hash) VALUES (?, 0, ?, 0, x'')", A_INT(content),
@@ -235,7 +249,10 @@ content_stage(struct db *db, uint64_t content, unsigned n,
 		err = db_get(db, &freed, "SELECT freed FROM content"
 		    " WHERE id = ? AND freed < 0", A_INT(content));
 	}
-	return err < 0 ? err : put_chunk(db, content, n, bytes);
+	if (err < 0)
+		return err;
+	return at == 0 ? put_chunk(db, content, n, bytes) :
+	    extend_chunk(db, content, n, at, bytes);
 }
 
 int

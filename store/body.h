@@ -70,8 +70,11 @@ struct content_new {
 /* A content that refs bodies will name. ERR_NOTFOUND: staged one is gone. */
 int content_put(struct db *db, const struct content_new *c, uint64_t refs);
 
-/* One more chunk of a content being received; n == 0 makes its row. */
-int content_stage(struct db *db, uint64_t content, unsigned n,
+/*
+ * One more chunk of a content being received, or more of chunk n, which has
+ * at bytes so far. n == 0 and at == 0 makes the content's row.
+ */
+int content_stage(struct db *db, uint64_t content, unsigned n, size_t at,
     struct span bytes, int64_t now_s);
 
 /* Gives back what was staged: purge takes it. */

@@ -10,11 +10,32 @@
 
 #define CHARGE_STEP 16384u	/* bytes; the budget is not asked for less */
 
-struct spool_chunk {
-	struct spool_chunk *next;
+struct spool_part {
+	struct spool_part *next;
+	unsigned n;
+	size_t at;
 	char *bytes;
 	size_t len;
 };
+
+/* ---- memory of all spools together ---- */
+
+static int
+take(struct env *env, size_t size)
+{
+	int err = budget_take(env->budget, size);
+
+	if (err == 0)
+		atomic_fetch_add(&env->budget->spooled, size);
+	return err;
+}
+
+static void
+give(struct env *env, size_t size)
+{
+	atomic_fetch_sub(&env->budget->spooled, size);
+	budget_give(env->budget, size);
+}
 
 /* ---- requests ---- */
 
@@ -54,7 +75,7 @@ stage_free(struct op *op)
 
 	if (!r->content && !r->claimed && op->err == 0)
 		give_back(r->env, r->content_r);
-	budget_give(r->env->budget, r->len);
+	give(r->env, r->len);
 	free(r->bytes);
 	free(r);
 }
@@ -66,7 +87,7 @@ apply_stage(struct wtxn *t, struct wreq *w)
 	int err;
 
 	r->content_r = r->content ? r->content : wtxn_id(t);
-	err = content_stage(t->db, r->content_r, r->n,
+	err = content_stage(t->db, r->content_r, r->n, r->at,
 	    span_make(r->bytes, r->len), w->now_s);
 	return err == ERR_NOTFOUND ? ERR_STORE : err;
 }
@@ -93,7 +114,7 @@ charge(struct spool *s, size_t size)
 
 	if (want <= s->charged)
 		return 0;
-	if (budget_take(s->env->budget, want - s->charged) < 0)
+	if (take(s->env, want - s->charged) < 0)
 		return ERR_BUDGET;
 	s->charged = want;
 	return 0;
@@ -108,9 +129,9 @@ held(const struct spool *s, size_t extra)
 }
 
 static void
-chunk_free(struct spool *s, struct spool_chunk *c)
+part_free(struct spool *s, struct spool_part *c)
 {
-	budget_give(s->env->budget, c->len);
+	give(s->env, c->len);
 	free(c->bytes);
 	free(c);
 }
@@ -118,9 +139,9 @@ chunk_free(struct spool *s, struct spool_chunk *c)
 static void
 drop_bytes(struct spool *s)
 {
-	for (struct spool_chunk *c = s->pending, *next; c; c = next) {
+	for (struct spool_part *c = s->pending, *next; c; c = next) {
 		next = c->next;
-		chunk_free(s, c);
+		part_free(s, c);
 	}
 	s->pending = NULL;
 	s->pending_tail = &s->pending;
@@ -137,20 +158,28 @@ fail(struct spool *s, int err)
 	return s->err;
 }
 
-/* The chunk being filled goes to those that wait to be staged. */
+/* The part being filled goes to those that wait to be staged. */
 static int
-push_chunk(struct spool *s)
+push_part(struct spool *s)
 {
-	struct spool_chunk *c;
+	struct spool_part *c;
 	size_t len = s->bytes.len;
 
-	if (budget_take(s->env->budget, len) < 0)
+	if (take(s->env, len) < 0)
 		return fail(s, ERR_BUDGET);
 	c = xcalloc(1, sizeof *c);
+	c->n = s->n;
+	c->at = s->at;
 	c->len = len;
 	c->bytes = buf_take(&s->bytes);
 	*s->pending_tail = c;
 	s->pending_tail = &c->next;
+	s->staged = true;
+	s->at += len;
+	if (s->at == SPOOL_CHUNK) {
+		s->n++;
+		s->at = 0;
+	}
 	return 0;
 }
 
@@ -186,8 +215,20 @@ spool_free(struct spool *s)
 	drop_bytes(s);
 	mime_free(s->mime);
 	buf_release(&s->digest_bytes);
-	budget_give(s->env->budget, s->charged);
+	give(s->env, s->charged);
 	free(s);
+}
+
+/* So many bytes more fit before what there is has to be staged. */
+static size_t
+room(const struct spool *s)
+{
+	size_t max = SPOOL_CHUNK - s->at;
+
+	if (atomic_load_explicit(&s->env->budget->spooled,
+	    memory_order_relaxed) > SPOOL_SHARE)
+		max = MIN(max, SPOOL_PART);
+	return s->bytes.len < max ? max - s->bytes.len : 0;
 }
 
 int
@@ -202,11 +243,11 @@ spool_add(struct spool *s, const char *p, size_t len)
 	blake2b_add(&s->hash_state, p, len);
 	mime_add(s->mime, p, len);
 	while (len > 0) {
-		size_t part = MIN(len, SPOOL_CHUNK - s->bytes.len);
+		size_t part = MIN(MIN(len, SPOOL_PART), room(s));
 
 		/* Only when more comes: 256 KiB to the byte stay in memory. */
 		if (part == 0) {
-			if (push_chunk(s) < 0)
+			if (push_part(s) < 0)
 				return s->err;
 			continue;
 		}
@@ -234,7 +275,7 @@ spool_size(const struct spool *s)
 bool
 spool_submit_stage(struct spool *s, struct session *session)
 {
-	struct spool_chunk *c = s->pending;
+	struct spool_part *c = s->pending;
 	struct wreq_stage *r;
 
 	/* The first makes the content that the others name. */
@@ -248,7 +289,8 @@ spool_submit_stage(struct spool *s, struct session *session)
 	r->w.op.tag = SPOOL_OP_TAG;
 	r->env = s->env;
 	r->content = s->content;
-	r->n = s->chunks++;
+	r->n = c->n;
+	r->at = c->at;
 	r->bytes = c->bytes;
 	r->len = c->len;
 	free(c);
@@ -298,9 +340,7 @@ spool_finish(struct spool *s)
 	blake2b_final(&s->hash_state, s->hash);
 	if (charge(s, held(s, 0)) < 0)
 		return fail(s, ERR_BUDGET);
-	if (s->chunks > 0 || s->pending)
-		return push_chunk(s);
-	return 0;
+	return s->staged ? push_part(s) : 0;
 }
 
 const struct digest *
@@ -312,7 +352,7 @@ spool_digest(const struct spool *s)
 struct span
 spool_bytes(const struct spool *s)
 {
-	if (s->chunks > 0 || s->pending)
+	if (s->staged)
 		return (struct span){ 0 };
 	return buf_span(&s->bytes);
 }

@@ -5,7 +5,8 @@
  * that at the end the digest is there. Up to SPOOL_CHUNK bytes stay in memory
  * (charged to the budget); beyond, each full chunk becomes a stage request
  * that the session submits. While SPOOL_STAGES_MAX are out the session must
- * not feed more (spool_is_full).
+ * not feed more (spool_is_full). When all spools together hold much, each
+ * writes its chunks in parts, and so keeps less.
  *
  * Exactly one holder: the session, then the write request it moves into.
  * Thread: the loop's; after submission the writer's.
@@ -23,6 +24,9 @@
 
 #define SPOOL_CHUNK (256u * 1024)	/* bytes of one chunk row */
 #define SPOOL_STAGES_MAX 2
+/* With more in all spools of the process, each stages at SPOOL_PART. */
+#define SPOOL_SHARE (64u * 1024 * 1024)
+#define SPOOL_PART (64u * 1024)
 
 struct digest;
 struct spool;

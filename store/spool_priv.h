@@ -9,7 +9,7 @@
 #include "store/spool.h"
 #include "store/store.h"
 
-struct spool_chunk;
+struct spool_part;
 
 struct spool {
 	struct env *env;
@@ -17,9 +17,11 @@ struct spool {
 	int err;			/* the first; only counting from then */
 	bool finished;
 	size_t charged;			/* bytes taken from the budget */
-	struct buf bytes;		/* the chunk being filled */
-	struct spool_chunk *pending, **pending_tail;	/* full, to stage */
-	unsigned chunks;		/* handed out so far */
+	struct buf bytes;		/* the part being filled */
+	struct spool_part *pending, **pending_tail;	/* full, to stage */
+	unsigned n;			/* of the chunk that bytes are in */
+	size_t at;			/* bytes of it that went before */
+	bool staged;			/* something is, or will be */
 	unsigned out;			/* stage requests not home yet */
 	uint64_t content;		/* staged so far; 0: none */
 	struct mime *mime;
@@ -35,12 +37,13 @@ struct spool {
  */
 void spool_settle(struct spool *s);
 
-/* One chunk on its way. Owns its bytes, which are charged. */
+/* A chunk, or a part, on its way. Owns its bytes, which are charged. */
 struct wreq_stage {
 	struct wreq w;
 	struct env *env;
 	uint64_t content;		/* 0: the first, makes one */
-	unsigned n;
+	unsigned n;			/* of the chunk */
+	size_t at;			/* where in the chunk; 0 makes it */
 	char *bytes;
 	size_t len;
 	bool claimed;			/* its spool has taken content_r */

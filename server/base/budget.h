@@ -16,6 +16,7 @@
 struct budget {
 	atomic_size_t used;	/* bytes */
 	size_t limit;		/* bytes; fixed after start */
+	atomic_size_t spooled;	/* of those used, messages coming in (spool.h) */
 };
 
 /* Charges size bytes. Returns 0, or ERR_BUDGET with nothing charged. */

@@ -140,6 +140,7 @@ fixture_free(struct fixture *f)
 		print_error("%s\n", f->errors);
 	assert_null(f->errors);
 	assert_int_equal(budget_used(&f->budget), 0);
+	assert_int_equal(atomic_load(&f->budget.spooled), 0);
 	if (f->dir[0])
 		fixture_remove_dir(f->dir);
 	post_release(&f->home);

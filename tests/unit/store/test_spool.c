@@ -43,14 +43,14 @@ stage(struct fixture *f, struct keeper *k, struct spool *s)
 	} while (spool_has_stages_out(s) && spool_error(s) == 0);
 }
 
-/* size bytes that differ from place to place. */
+/* size bytes of all values that differ from place to place. */
 static char *
 pattern(size_t size)
 {
 	char *p = xmalloc(size);
 
 	for (size_t i = 0; i < size; i++)
-		p[i] = (char)('a' + (i * 7 + i / 977) % 26);
+		p[i] = (char)(i * 7 + i / 977);
 	return p;
 }
 
@@ -79,10 +79,14 @@ deliver(struct fixture *f, struct spool *s)
 	return r;
 }
 
-/* Delivers size bytes staged in steps and reads them back in pieces. */
+/*
+ * Delivers size bytes fed in steps and reads them back in pieces. Above
+ * in_memory bytes the message is staged.
+ */
 static void
-round_trip(size_t size, size_t step)
+round_trip(size_t size, size_t step, size_t others)
 {
+	size_t in_memory = others > SPOOL_SHARE ? SPOOL_PART : SPOOL_CHUNK;
 	struct fixture *f = fixture_new();
 	struct keeper k;
 	struct spool *s = spool_new(&f->env, 50 << 20);
@@ -92,12 +96,13 @@ round_trip(size_t size, size_t step)
 	struct wreq_deliver *r;
 
 	keeper_init(&k, f);
+	atomic_fetch_add(&f->budget.spooled, others);
 	feed(f, &k, s, p, size, step);
 	CHECK_EQ(spool_finish(s), 0);
 	stage(f, &k, s);
 	CHECK_EQ(spool_size(s), size);
-	CHECK_EQ(s->content != 0, size > SPOOL_CHUNK);
-	CHECK_EQ(spool_bytes(s).p != NULL, size <= SPOOL_CHUNK);
+	CHECK_EQ(s->content != 0, size > in_memory);
+	CHECK_EQ(spool_bytes(s).p != NULL, size <= in_memory);
 	r = deliver(f, s);
 	CHECK_EQ(fixture_run(f, &r->w), 0);
 	CHECK_EQ(db_begin_read(&f->store->db), 0);
@@ -114,17 +119,59 @@ round_trip(size_t size, size_t step)
 	arena_release(&a);
 	free(p);
 	free(back);
+	atomic_fetch_sub(&f->budget.spooled, others);
 	fixture_free(f);
 }
 
 TEST(test_spool_round_trips_any_size)
 {
-	round_trip(0, 1);
-	round_trip(1, 1);
-	round_trip(SPOOL_CHUNK, 65536);
-	round_trip(SPOOL_CHUNK + 1, 65536);
-	round_trip(2 * SPOOL_CHUNK, 1000);
-	round_trip(3 * SPOOL_CHUNK + 12345, 400000);
+	round_trip(0, 1, 0);
+	round_trip(1, 1, 0);
+	round_trip(SPOOL_CHUNK, 65536, 0);
+	round_trip(SPOOL_CHUNK + 1, 65536, SPOOL_SHARE - (1 << 20));
+	round_trip(2 * SPOOL_CHUNK, 1000, 0);
+	round_trip(3 * SPOOL_CHUNK + 12345, 400000, 0);
+}
+
+/* With others above the share, 64 KiB stay in memory, and chunks are whole. */
+TEST(test_spool_stages_in_parts_where_all_hold_much)
+{
+	size_t much = SPOOL_SHARE + 1;
+
+	round_trip(SPOOL_PART, 1000, much);
+	round_trip(SPOOL_PART + 1, 1000, much);
+	round_trip(SPOOL_CHUNK, 65536, much);
+	round_trip(SPOOL_CHUNK + 1, 30000, much);
+	round_trip(2 * SPOOL_CHUNK, 300000, much);
+	round_trip(3 * SPOOL_CHUNK + 12345, 7777, much);
+}
+
+/* The pressure may come and go between the parts of a chunk. */
+TEST(test_spool_fills_up_a_chunk_that_began_in_parts)
+{
+	size_t size = 3 * SPOOL_CHUNK;
+	struct fixture *f = fixture_new();
+	struct keeper k;
+	struct spool *s = spool_new(&f->env, 50 << 20);
+	char *p = pattern(size);
+	struct wreq_deliver *r;
+
+	keeper_init(&k, f);
+	for (size_t at = 0; at < size; at += 50000) {
+		size_t others = at / 200000 % 2 ? SPOOL_SHARE + 1 : 0;
+
+		atomic_fetch_add(&f->budget.spooled, others);
+		feed(f, &k, s, p + at, MIN(50000, size - at), 50000);
+		atomic_fetch_sub(&f->budget.spooled, others);
+	}
+	CHECK_EQ(spool_finish(s), 0);
+	stage(f, &k, s);
+	r = deliver(f, s);
+	CHECK_EQ(fixture_run(f, &r->w), 0);
+	CHECK_EQ(fixture_get(f, "SELECT count(*) FROM chunk"
+	    " WHERE length(data) = 262144"), 3);
+	free(p);
+	fixture_free(f);	/* check.c compares the hash */
 }
 
 TEST(test_spool_holds_at_most_two_stages_out)
@@ -188,6 +235,7 @@ TEST(test_spool_is_charged_and_refused_by_the_budget)
 	spool_free(s);
 	free(p);
 	CHECK_EQ(budget_used(&f->budget), 0);
+	CHECK_EQ(atomic_load(&f->budget.spooled), 0);
 	fixture_free(f);
 }
 
@@ -331,6 +379,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_spool_round_trips_any_size),
+		cmocka_unit_test(
+		    test_spool_stages_in_parts_where_all_hold_much),
+		cmocka_unit_test(
+		    test_spool_fills_up_a_chunk_that_began_in_parts),
 		cmocka_unit_test(test_spool_holds_at_most_two_stages_out),
 		cmocka_unit_test(test_spool_over_its_limit_counts_on),
 		cmocka_unit_test(
