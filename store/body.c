@@ -310,11 +310,15 @@ body_free(struct db *db, uint64_t id, int64_t now_s)
 }
 
 int
-content_free(struct db *db, uint64_t id)
+content_free(struct db *db, uint64_t id, int64_t now_s)
 {
+	int64_t refs;
 	int err;
 
-	if ((err = db_run(db, "DELETE FROM chunk WHERE id BETWEEN ? AND ?",
+	(void)now_s;
+	if ((err = db_get(db, &refs, "SELECT refs FROM content"
+	    " WHERE id = ? AND refs = 0", A_INT(id))) < 0 ||
+	    (err = db_run(db, "DELETE FROM chunk WHERE id BETWEEN ? AND ?",
 	    A_INT(chunk_id(id, 0)), A_INT(chunk_id(id + 1, 0) - 1))) < 0 ||
 	    (err = db_run(db, "DELETE FROM digest WHERE content = ?",
 	    A_INT(id))) < 0)

@@ -90,8 +90,11 @@ int body_put(struct db *db, uint64_t id, uint64_t content, uint64_t refs,
 int body_ref(struct db *db, uint64_t id);
 int body_unref(struct db *db, uint64_t id, int64_t now_s);
 
-/* Purge: takes a body with no references, or a content, away for good. */
+/*
+ * Purge: takes a body or a content with no references away for good.
+ * ERR_NOTFOUND: there is none with this id.
+ */
 int body_free(struct db *db, uint64_t id, int64_t now_s);
-int content_free(struct db *db, uint64_t id);
+int content_free(struct db *db, uint64_t id, int64_t now_s);
 
 #endif

@@ -95,6 +95,9 @@ static const struct {
 	  "SELECT v.mailbox, v.modseq FROM vanished v JOIN mailbox m"
 	  " ON m.id = v.mailbox WHERE v.modseq > m.modseq"
 	  " OR v.uid_lo > v.uid_hi OR v.uid_hi >= m.uidnext" },
+	{ "what has vanished is complete above some past modseq",
+	  "SELECT id, vanished_floor, modseq FROM mailbox"
+	  " WHERE vanished_floor > modseq" },
 	{ "keyword bits have a name",
 	  "SELECT g.mailbox, g.uid, g.flags FROM msg g LEFT JOIN"
 	  " (SELECT mailbox, sum(1 << bit) known FROM keyword"

@@ -10,7 +10,6 @@
 #include "store/read_priv.h"
 #include "store/write.h"
 
-#define KNOWN_NET_S (30 * 86400)	/* "lately" of is_known_net */
 #define NOTE_EVERY_S 3600
 #define NOTES_MAX 4096			/* remembered; then all are forgotten */
 

@@ -32,7 +32,8 @@
 /* Free pages are given back beyond this share of all: a tenth. */
 #define FREE_SHARE 10
 #define VACUUM_PAGES 2048
-#define VACUUM_PAGES 2048
+
+#define SWEEP_S 86400	/* from one sweep to the next */
 
 struct slice {
 	struct wtxn *t;
@@ -55,6 +56,9 @@ wreq_purge_new(struct store *store)
 	op_init(&r->w.op, NULL, NULL, purge_free);
 	r->w.kind = WREQ_PURGE;
 	r->w.now_s = env_wall_s(store->env);
+	r->is_sweep = r->w.now_s -
+	    atomic_load(&store->writer->swept_s) >= SWEEP_S;
+	sweep_begin(&r->sweep);
 	return r;
 }
 
@@ -64,6 +68,15 @@ struct ids {
 	uint64_t v[SLICE_ROWS];
 	size_t n;
 };
+
+static bool
+is_damaged(const struct writer *w, uint64_t id)
+{
+	for (size_t i = 0; i < w->damaged_count; i++)
+		if (w->damaged[i] == id)
+			return true;
+	return false;
+}
 
 /* sql gives ids and bytes, the oldest first, up to a date. */
 static int
@@ -77,6 +90,8 @@ collect(struct slice *p, struct ids *ids, const char *sql, int64_t date)
 	if ((err = db_query(p->t->db, &s, sql, A_INT(date))) < 0)
 		return err;
 	while ((err = db_step(p->t->db, s)) > 0) {
+		if (is_damaged(p->t->store->writer, db_u64(s, 0)))
+			continue;
 		bytes += db_u64(s, 1);
 		if (ids->n == SLICE_ROWS ||
 		    (ids->n > 0 && bytes > SLICE_BYTES)) {
@@ -257,6 +272,51 @@ purge_accounts(struct slice *p)
 
 /* ---- bodies and contents ---- */
 
+/* Said once; until the next start the row is passed over. */
+static int
+note_damaged(struct slice *p, const char *what, uint64_t id, int err)
+{
+	struct writer *w = p->t->store->writer;
+
+	if (w->damaged_count == DAMAGED_MAX)
+		return ERR_STORE;
+	w->damaged[w->damaged_count++] = id;
+	log_event(p->t->store->env->log, LOG_ERROR, "store", "damaged",
+	    F_STR("what", what), F_INT("id", (int64_t)id),
+	    F_STR("why", err == ERR_NOTFOUND ?
+	    "it is to go, and something still refers to it" :
+	    err_text(err)), F_STR("done", "left as it is"));
+	return 0;
+}
+
+/*
+ * Frees each alone: one that is damaged must not keep the others. Damage is
+ * what has not to do with the disk or the transaction as a whole.
+ */
+static int
+free_all(struct slice *p, const struct ids *ids, const char *what,
+    int (*free_one)(struct db *, uint64_t id, int64_t now_s))
+{
+	struct db *db = p->t->db;
+	int err = 0, row_err;
+
+	for (size_t i = 0; i < ids->n && err == 0; i++) {
+		if ((err = db_run(db, "SAVEPOINT row")) < 0)
+			return err;
+		row_err = free_one(db, ids->v[i], p->now_s);
+		if (row_err == ERR_NOTFOUND || row_err == ERR_STORE) {
+			if ((err = db_run(db, "ROLLBACK TO row")) == 0)
+				err = note_damaged(p, what, ids->v[i],
+				    row_err);
+		} else {
+			err = row_err;
+		}
+		if (err == 0)
+			err = db_run(db, "RELEASE row");
+	}
+	return err;
+}
+
 static int
 purge_bodies(struct slice *p, int64_t delay_s)
 {
@@ -267,10 +327,7 @@ purge_bodies(struct slice *p, int64_t delay_s)
 	    " WHERE freed <= ? ORDER BY freed", p->hurry ? p->now_s :
 	    p->now_s - delay_s)) < 0)
 		return err;
-	for (size_t i = 0; i < ids.n; i++)
-		if ((err = body_free(p->t->db, ids.v[i], p->now_s)) < 0)
-			return err == ERR_NOTFOUND ? ERR_STORE : err;
-	return 0;
+	return free_all(p, &ids, "body", body_free);
 }
 
 static int
@@ -288,10 +345,7 @@ purge_contents(struct slice *p)
 	if ((err = collect(p, &ids, "SELECT id, length FROM content"
 	    " WHERE freed BETWEEN 0 AND ? ORDER BY freed", p->now_s)) < 0)
 		return err;
-	for (size_t i = 0; i < ids.n; i++)
-		if ((err = content_free(p->t->db, ids.v[i])) < 0)
-			return err;
-	return 0;
+	return free_all(p, &ids, "content", content_free);
 }
 
 /* ---- the slice ---- */
@@ -326,6 +380,12 @@ apply_purge(struct wtxn *t, struct wreq *w)
 	    (err = sent_purge(t, w->now_s)) < 0)
 		return err;
 	r->more = p.more;
+	r->swept = r->sweep;
+	if (!r->is_sweep || p.hurry)
+		return 0;
+	if ((err = sweep_slice(t, &r->swept, w->now_s)) < 0)
+		return err;
+	r->more |= r->swept.phase != SWEEP_END;
 	return 0;
 }
 

@@ -9,6 +9,8 @@
 #ifndef STORE_STORE_PRIV_H
 #define STORE_STORE_PRIV_H
 
+#define KNOWN_NET_S (30 * 86400)	/* "lately" of is_known_net */
+
 #include <pthread.h>
 #include <stdatomic.h>
 

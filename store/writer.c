@@ -576,6 +576,8 @@ writer_purge(struct store *store, struct wreq *r)
 	if ((err = writer_transact(store, r)) < 0)
 		/* The next tick asks again, unless there is room now. */
 		p->more = err == ERR_FULL && reserve_give(store);
+	else
+		p->sweep = p->swept;
 	writer_maybe_checkpoint(w);
 	pthread_mutex_lock(&w->lock);
 	closing = w->closing;
@@ -589,6 +591,8 @@ writer_purge(struct store *store, struct wreq *r)
 		return;
 	if (!closing)
 		writer_maintain(store);
+	if (p->is_sweep && p->sweep.phase == SWEEP_END)
+		atomic_store(&w->swept_s, r->now_s);
 	atomic_store(&w->purge_out, false);
 	op_free(&r->op);
 }

@@ -90,6 +90,9 @@ void wreq_init(struct wreq *w, int kind, struct env *env, struct session *s,
 
 /* ---- the thread ---- */
 
+/* More, and purging ends: the database is broken. */
+#define DAMAGED_MAX 64
+
 struct writer {
 	struct store *store;
 	pthread_t thread;
@@ -105,6 +108,10 @@ struct writer {
 	int checkpoint_at;		/* log pages that call for the next */
 	unsigned io_errors;		/* in a row */
 	atomic_bool purge_out;		/* a purge request is in the queue */
+	_Atomic int64_t swept_s;	/* when the last sweep ended */
+	/* Ids of bodies and contents that cannot be purged: damage. */
+	uint64_t damaged[DAMAGED_MAX];
+	size_t damaged_count;
 };
 
 int writer_start(struct store *store);
@@ -117,10 +124,24 @@ bool writer_pump(struct store *store);
 
 /* ---- purge.c ---- */
 
+/* How far a sweep (sweep.c) has got: the keys behind which it goes on. */
+struct sweep {
+	enum { SWEEP_THREADS, SWEEP_PEERS, SWEEP_VANISHED, SWEEP_END } phase;
+	uint64_t account, mailbox;
+	int64_t msgid;
+};
+void sweep_begin(struct sweep *s);
+/* One slice; moves *s on. */
+int sweep_slice(struct wtxn *t, struct sweep *s, int64_t now_s);
+
 /* One slice of purging. */
 struct wreq_purge {
 	struct wreq w;
-	bool more;			/* result: there was more to do */
+	bool is_sweep;			/* the day's is due */
+	struct sweep sweep;
+	/* results */
+	bool more;			/* there was more to do */
+	struct sweep swept;
 };
 struct wreq_purge *wreq_purge_new(struct store *store);
 /*

@@ -75,8 +75,8 @@ TEST(vanished_says_when_it_does_not_remember)
 
 	fixture_fill(f, box, 3);
 	floor = expunge(f, box, 2, 2);
-	buf_printf(&sql, "UPDATE mailbox SET vanished_floor = %llu",
-	    (unsigned long long)floor);
+	buf_printf(&sql, "UPDATE mailbox SET vanished_floor = %llu"
+	    " WHERE name = 'INBOX'", (unsigned long long)floor);
 	CHECK_EQ(db_exec(&f->store->db, sql.p), 0);
 	check_vanished(f, box, floor - 1, "?");
 	check_vanished(f, box, floor, "");
