@@ -23,7 +23,7 @@ static const char *const capabilities[] = {
 	"CHILDREN", "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE",
 	"CREATE-SPECIAL-USE", "XLIST", "OBJECTID", "SAVEDATE", "PREVIEW",
 	"METADATA", "METADATA-SERVER", "LIST-METADATA",
-	"UTF8=ACCEPT", "UIDONLY",
+	"UTF8=ACCEPT", "UIDONLY", "UIDBATCHES", "LANGUAGE",
 };
 
 static bool
@@ -190,4 +190,48 @@ imap_run_namespace(struct imap *im)
 {
 	buf_adds(im->s.out, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
 	return imap_ok(im, NULL, "NAMESPACE completed");
+}
+
+/* RFC 5255 section 3.1: i-default is English, and what everybody hears. */
+static const char *const languages[] = { "en", "i-default" };
+
+/*
+ * The language that a range means, or NULL: RFC 4647 section 3.4, the end of
+ * the range is cut off until it is a language.
+ */
+static const char *
+find_language(struct span range)
+{
+	if (span_iis(range, "default") || span_is(range, "*"))
+		return languages[0];
+	while (range.len > 0) {
+		for (size_t i = 0; i < COUNT(languages); i++)
+			if (span_iis(range, languages[i]))
+				return languages[i];
+		while (range.len > 0 && range.p[--range.len] != '-')
+			;
+	}
+	return NULL;
+}
+
+/* RFC 5255 section 3.2. All texts are English, so nothing is to be kept. */
+enum imap_step
+imap_run_language(struct imap *im)
+{
+	const struct imap_language_args *a = &im->cmd.args.language;
+	struct buf *out = im->s.out;
+	const char *found = NULL;
+
+	if (a->count == 0) {
+		buf_adds(out, "* LANGUAGE (en i-default)\r\n");
+		return imap_ok(im, NULL, "LANGUAGE completed");
+	}
+	for (size_t i = 0; i < a->count && !found; i++)
+		found = find_language(a->ranges[i]);
+	if (!found)
+		return imap_no(im, NULL, "Not a language of this server");
+	buf_adds(out, "* LANGUAGE (");
+	buf_adds(out, found);
+	buf_adds(out, ")\r\n");
+	return imap_ok(im, NULL, "LANGUAGE completed");
 }

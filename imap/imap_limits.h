@@ -49,6 +49,7 @@
 #define IMAP_OBJECTID_MAX 255u		/* RFC 8474 section 7 */
 #define IMAP_ID_PAIRS_MAX 30u		/* RFC 2971 section 3.3 */
 #define IMAP_ENABLE_MAX 32u		/* words */
+#define IMAP_LANGUAGES_MAX 32u		/* in one LANGUAGE */
 #define IMAP_METADATA_MAX 100u		/* entries in one command */
 #define IMAP_METADATA_NEWS_MAX (64u * 1024)	/* bytes not told yet */
 #define IMAP_APPEND_MAX 100u		/* messages in one APPEND */

@@ -129,6 +129,13 @@ struct imap_cmd {
 	const char *code, *text;	/* of the answer; code may be NULL */
 };
 
+/* What UIDBATCHES has been answered last (RFC 10022 section 6). */
+struct imap_batches {
+	uint64_t view;			/* its id; 0: never */
+	uint32_t size;
+	uint32_t uidnext, count;	/* of the mailbox as told then */
+};
+
 struct imap {
 	struct session s;		/* first */
 	const struct imap_settings *settings;
@@ -145,6 +152,7 @@ struct imap {
 	bool is_utf8_accept;		/* RFC 6855, for its rule on charsets */
 	bool is_rev2;			/* RFC 9051: its answers, not 3501's */
 	bool is_uidonly;		/* RFC 9586: no sequence numbers */
+	struct imap_batches batches;
 	bool is_condstore;		/* RFC 7162: imap_enable_condstore */
 	bool is_qresync;		/* VANISHED takes EXPUNGE's place */
 	uint64_t metadata_origin;	/* 0: wants no news of metadata */
@@ -234,6 +242,7 @@ enum imap_step imap_run_logout(struct imap *im);
 enum imap_step imap_run_id(struct imap *im);
 enum imap_step imap_run_enable(struct imap *im);
 enum imap_step imap_run_namespace(struct imap *im);
+enum imap_step imap_run_language(struct imap *im);
 enum imap_step imap_run_starttls(struct imap *im);
 /* "CAPABILITY IMAP4rev1 ...", without star or brackets. */
 void imap_put_capability(struct imap *im, struct buf *out);
@@ -313,6 +322,9 @@ void imap_submit_expunge(struct imap *im, struct uidset *uids);
 /* cmd_search.c */
 enum imap_step imap_run_search(struct imap *im);
 enum imap_step imap_done_search(struct imap *im, struct op *op);
+
+/* cmd_uidbatches.c */
+enum imap_step imap_run_uidbatches(struct imap *im);
 
 /* cmd_idle.c */
 enum imap_step imap_run_idle(struct imap *im);

@@ -408,6 +408,18 @@ struct imap_setmetadata_args {
 	size_t value_count;
 };
 
+/* UIDBATCHES (RFC 10022 section 4) */
+struct imap_uidbatches_args {
+	uint32_t size;
+	uint32_t from, to;	/* 0, 0: all of them; else from <= to */
+};
+
+/* LANGUAGE (RFC 5255 section 3.2) */
+struct imap_language_args {
+	struct span *ranges;
+	size_t count;
+};
+
 /* Of one command at a time. */
 union imap_args {
 	struct imap_login_args login;
@@ -426,6 +438,8 @@ union imap_args {
 	struct imap_store_args store;
 	struct imap_fetch_args fetch;
 	struct imap_search_args search;
+	struct imap_uidbatches_args uidbatches;
+	struct imap_language_args language;
 	struct imap_getmetadata_args getmetadata;
 	struct imap_setmetadata_args setmetadata;
 };
@@ -462,6 +476,10 @@ enum parse imap_parse_setmetadata(struct imap_parser *p,
 /* "(" entry *(SP entry) ")" of RFC 5464, for LIST too. */
 enum parse imap_parse_entries(struct imap_parser *p, struct span **entries,
     size_t *count);
+enum parse imap_parse_uidbatches(struct imap_parser *p,
+    union imap_args *a);
+enum parse imap_parse_language(struct imap_parser *p, union imap_args *a);
+
 /* STATUS's "(" items ")", for LIST too. */
 enum parse imap_parse_status_items(struct imap_parser *p, unsigned *items);
 

@@ -318,3 +318,45 @@ imap_parse_store(struct imap_parser *p, union imap_args *a)
 	return imap_parse_space(p) || parse_store_flags(p, &s->flags) ||
 	    imap_parse_end(p) ? PARSE_BAD : PARSE_OK;
 }
+
+/* "UIDBATCHES" SP nz-number [SP nz-number ":" nz-number] */
+enum parse
+imap_parse_uidbatches(struct imap_parser *p, union imap_args *a)
+{
+	struct imap_uidbatches_args *u = &a->uidbatches;
+
+	*u = (struct imap_uidbatches_args){ 0 };
+	if (imap_parse_space(p) || imap_parse_nz_number(p, &u->size))
+		return PARSE_BAD;
+	if (!cursor_skip(&p->c, ' ') || cursor_at_end(&p->c))
+		return imap_parse_end(p);
+	if (imap_parse_nz_number(p, &u->from) ||
+	    imap_expect(p, ':', "expected a range of batches") ||
+	    imap_parse_nz_number(p, &u->to) || imap_parse_end(p))
+		return PARSE_BAD;
+	/* RFC 10022 section 3.1.5 */
+	if (u->to < u->from) {
+		p->bad_code = "CLIENTBUG";
+		return imap_bad(p, "the range is the wrong way round");
+	}
+	return PARSE_OK;
+}
+
+/* "LANGUAGE" *(SP lang-range) */
+enum parse
+imap_parse_language(struct imap_parser *p, union imap_args *a)
+{
+	struct imap_language_args *l = &a->language;
+
+	*l = (struct imap_language_args){ 0 };
+	l->ranges = arena_array(p->arena, IMAP_LANGUAGES_MAX,
+	    sizeof *l->ranges);
+	while (cursor_skip(&p->c, ' ') && !cursor_at_end(&p->c)) {
+		if (l->count == IMAP_LANGUAGES_MAX)
+			return imap_bad(p, "too many languages");
+		if (imap_parse_astring(p, &l->ranges[l->count]))
+			return PARSE_BAD;
+		l->count++;
+	}
+	return imap_parse_end(p);
+}

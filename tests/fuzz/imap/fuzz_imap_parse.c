@@ -207,6 +207,8 @@ static const struct verb {
 	{ "SETMETADATA", imap_parse_setmetadata, NULL },
 	{ "STATUS", imap_parse_status, NULL },
 	{ "STORE", imap_parse_store, put_store },
+	{ "UIDBATCHES", imap_parse_uidbatches, NULL },
+	{ "LANGUAGE", imap_parse_language, NULL },
 };
 
 static const struct verb *

@@ -265,10 +265,54 @@ TEST(test_parse_create_takes_a_use)
 	check_bad(imap_parse_create, SPAN(" x (USE (\\Sent)) y"), NULL);
 }
 
+TEST(test_parse_uidbatches)
+{
+	static const struct {
+		const char *in;
+		uint32_t size, from, to;
+	} rows[] = {
+		{ " 500", 500, 0, 0 },
+		{ " 500 ", 500, 0, 0 },
+		{ " 1 2:2", 1, 2, 2 },
+		{ " 4294967295 1:4294967295", UINT32_MAX, 1, UINT32_MAX },
+	};
+	static const char *const bad[] = {
+		"", " ", " 0", " *", " 1:2", " 500 1", " 500 1:", " 500 :2",
+		" 500 0:1", " 500 1:*", " 500  1:2", " 500 1:2 3",
+		" 4294967296",
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct parsing *t = parsing_new(span_of(rows[i].in));
+
+		CHECK_EQ(parsing_run(t, imap_parse_uidbatches), PARSE_OK);
+		CHECK_EQ(t->args.uidbatches.size, rows[i].size);
+		CHECK_EQ(t->args.uidbatches.from, rows[i].from);
+		CHECK_EQ(t->args.uidbatches.to, rows[i].to);
+		parsing_free(t);
+	}
+	for (size_t i = 0; i < COUNT(bad); i++)
+		check_bad(imap_parse_uidbatches, span_of(bad[i]), NULL);
+}
+
+TEST(test_parse_language_takes_ranges)
+{
+	struct parsing *t = parsing_new(SPAN(" de-AT \"en\" {1}\r\n*"));
+
+	CHECK_EQ(parsing_run(t, imap_parse_language), PARSE_OK);
+	CHECK_EQ(t->args.language.count, 3);
+	CHECK_SPAN(t->args.language.ranges[0], "de-AT");
+	CHECK_SPAN(t->args.language.ranges[2], "*");
+	parsing_free(t);
+	check_bad(imap_parse_language, SPAN(" ("), NULL);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_parse_uidbatches),
+		cmocka_unit_test(test_parse_language_takes_ranges),
 		cmocka_unit_test(test_parse_none_lets_only_spaces_follow),
 		cmocka_unit_test(test_parse_login_takes_two_astrings),
 		cmocka_unit_test(
