@@ -215,6 +215,7 @@ imap_run_append(struct imap *im)
 		return imap_no(im, NULL,
 		    "The header is not ASCII: ENABLE UTF8=ACCEPT first");
 	r = wreq_append_new(im->s.env, &im->s);
+	r->w.origin = im->origin;
 	r->mailbox = a->mailbox;
 	r->msgs = xcalloc(a->count, sizeof *r->msgs);
 	r->msg_count = a->count;

@@ -46,6 +46,7 @@ welcome(struct imap *im)
 		    "The account has been changed, log in again");
 	}
 	im->state = ST_AUTH;
+	im->origin = hub_origin(im->s.env->hub);
 	im->name = xstrdup(im->login->name);
 	im->bad_count = 0;
 	login_release(im->login);

@@ -95,6 +95,7 @@ copy_submit(struct imap *im, struct rjob_lookup *job)
 	if (st->uids.n == 0)
 		return copy_over(im, NULL);
 	r = wreq_copy_new(im->s.env, &im->s);
+	r->w.origin = im->origin;
 	r->mailbox = view_mailbox(&im->view);
 	r->uids = st->uids;
 	st->uids = (struct uidset){ 0 };

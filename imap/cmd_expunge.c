@@ -23,6 +23,7 @@ imap_submit_expunge(struct imap *im, struct uidset *uids)
 {
 	struct wreq_expunge *r = wreq_expunge_new(im->s.env, &im->s);
 
+	r->w.origin = im->origin;
 	r->mailbox = view_mailbox(&im->view);
 	r->only_deleted = true;
 	r->all = !uids;

@@ -218,6 +218,20 @@ fetch_after_vanished(struct imap *im, struct fetch *f)
 }
 
 enum imap_step
+imap_fetch_uids(struct imap *im, struct uidset *uids)
+{
+	struct fetch *f = arena_alloc(&im->cmd.arena, sizeof *f);
+
+	im->cmd.state = f;
+	im->cmd.release = fetch_release;
+	/* RFC 9051 section 7.5.2: unsolicited ones have the UID. */
+	f->items = im->cmd.args.fetch.items | implied_uid(im, im->is_rev2);
+	f->targets.uids = *uids;
+	*uids = (struct uidset){ 0 };
+	return fetch_start(im, f);
+}
+
+enum imap_step
 imap_run_fetch(struct imap *im)
 {
 	const struct imap_fetch_args *a = &im->cmd.args.fetch;

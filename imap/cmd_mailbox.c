@@ -37,6 +37,7 @@ submit(struct imap *im, enum mailbox_how how, struct span name,
 {
 	struct wreq_mailbox *r = wreq_mailbox_new(im->s.env, &im->s);
 
+	r->w.origin = im->origin;
 	r->how = how;
 	if (how == MAILBOX_CREATE)
 		r->use = im->cmd.args.create.use;

@@ -10,6 +10,7 @@
 
 #include "imap/imap_priv.h"
 #include "imap/metadata.h"
+#include "imap/notify.h"
 #include "server/base/xalloc.h"
 
 /* ---- answers ---- */
@@ -155,7 +156,7 @@ imap_run_setmetadata(struct imap *im)
 	struct wreq_metadata *r = wreq_metadata_new(im->s.env, &im->s);
 	int err;
 
-	r->w.origin = im->metadata_origin;
+	r->w.origin = im->origin;
 	take_values(r, a);
 	if ((err = take_name(a->name, &r->name)) < 0) {
 		op_free(&r->w.op);
@@ -186,15 +187,16 @@ imap_done_setmetadata(struct imap *im, struct op *op)
 void
 imap_enable_metadata(struct imap *im)
 {
-	if (im->metadata_origin == 0)
-		im->metadata_origin = hub_origin(im->s.env->hub);
+	im->is_metadata = true;
 }
 
 /* Whether the session is to hear of the change. */
 static bool
 concerns(const struct imap *im, const struct change *c)
 {
-	if (c->kind != CHANGE_METADATA || c->origin == im->metadata_origin)
+	if (c->kind != CHANGE_METADATA || c->origin == im->origin)
+		return false;
+	if (!im->is_metadata && !imap_notify_wants_metadata(im, c))
 		return false;
 	if (c->reader && c->reader != im->s.account)
 		return false;
@@ -221,7 +223,7 @@ note_change(struct imap *im, const struct change *c)
 bool
 imap_metadata_changed(struct imap *im, const struct changeset *cs)
 {
-	if (im->metadata_origin == 0)
+	if (!im->is_metadata && !im->notify)
 		return true;
 	for (size_t i = 0; i < cs->n; i++)
 		if (concerns(im, &cs->v[i]))

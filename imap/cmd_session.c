@@ -24,6 +24,7 @@ static const char *const capabilities[] = {
 	"CREATE-SPECIAL-USE", "XLIST", "OBJECTID", "SAVEDATE", "PREVIEW",
 	"METADATA", "METADATA-SERVER", "LIST-METADATA",
 	"UTF8=ACCEPT", "UIDONLY", "UIDBATCHES", "LANGUAGE",
+	"NOTIFY",
 };
 
 static bool
@@ -147,7 +148,7 @@ is_word_of(const struct imap_enable_args *a, const char *word)
 enum imap_step
 imap_run_enable(struct imap *im)
 {
-	bool metadata = im->metadata_origin != 0, server = metadata;
+	bool metadata = im->is_metadata, server = metadata;
 	const struct {
 		const char *word;
 		bool *is_on;

@@ -17,10 +17,12 @@
 
 #include "imap/imap_priv.h"
 #include "imap/metadata.h"
+#include "imap/notify.h"
 #include "imap/sync.h"
 #include "server/base/xalloc.h"
 
 static void feed(struct imap *im, const char *p, size_t len);
+static void settle(struct imap *im, enum imap_step step);
 
 static struct imap *
 imap_of(struct session *s)
@@ -197,6 +199,8 @@ imap_unselect(struct imap *im)
 	if (im->state != ST_SELECTED)
 		return;
 	view_close(&im->view);
+	imap_notify_forget_selected(im);
+	im->skipped_modseq = 0;
 	im->state = ST_AUTH;
 }
 
@@ -230,6 +234,8 @@ finish(struct imap *im)
 {
 	struct imap_cmd *c = &im->cmd;
 
+	if (imap_notify_is_over(im))
+		return STEP_DONE;	/* nobody waits for an answer */
 	if (im->framer.state == FRAMER_ASKED && !framer_refuse(&im->framer)) {
 		c->is_refused = true;
 		feed(im, "", 0);
@@ -267,11 +273,24 @@ next_deadline(const struct imap *im)
 	return im->mode == MODE_IDLE ? MIN(end, im->still_here_ms) : end;
 }
 
+/* Whether the session only waits for its client. */
+static bool
+is_waiting(const struct imap *im)
+{
+	return im->mode == MODE_IDLE || (im->mode == MODE_COMMAND &&
+	    !im->cmd.verb && framer_is_idle(&im->framer));
+}
+
 static void
 settle_input(struct imap *im)
 {
 	if (im->bye) {
 		say_bye(im);
+		return;
+	}
+	if (is_waiting(im) && im->s.out->len <= SESSION_OUT_HIGH &&
+	    imap_notify_is_due(im)) {
+		settle(im, imap_notify_pump(im));
 		return;
 	}
 	im->s.want = WANT_INPUT;
@@ -599,10 +618,12 @@ seen_done(struct imap *im, struct op *op)
 {
 	op_free(op);
 	im->seen_out--;
-	if (im->seen_out > 0 || !im->cmd.is_held)
-		return;
-	im->cmd.is_held = false;
-	settle(im, im->cmd.verb->run(im));
+	if (im->seen_out == 0 && im->cmd.is_held) {
+		im->cmd.is_held = false;
+		settle(im, im->cmd.verb->run(im));
+	} else if (im->s.want == WANT_INPUT) {
+		settle(im, STEP_INPUT);
+	}
 }
 
 static void
@@ -685,11 +706,14 @@ imap_changed(struct session *session, struct changeset *cs)
 		bye(im, "Too much news for a client that does not ask");
 		return;
 	}
-	if (im->mode != MODE_IDLE || im->s.want != WANT_INPUT)
+	imap_notify_note(im, cs);
+	if (im->s.want != WANT_INPUT || !is_waiting(im) ||
+	    (im->mode != MODE_IDLE && !im->notify))
 		return;
 	step_begin(im);
 	look_for_mailbox(im);
-	settle(im, im->cmd.verb->done(im, NULL));
+	settle(im, im->mode == MODE_IDLE ? im->cmd.verb->done(im, NULL) :
+	    STEP_INPUT);
 }
 
 static void
@@ -736,7 +760,9 @@ imap_end(struct session *session)
 {
 	struct imap *im = imap_of(session);
 
+	(void)imap_notify_is_over(im);
 	command_release(im);
+	imap_notify_free(im);
 	view_close(&im->view);
 	hub_unwatch(&im->watch);
 	if (im->login)

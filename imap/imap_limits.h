@@ -47,6 +47,9 @@
 #define IMAP_PATTERN_MAX 1000u		/* bytes of UTF-8, reference included */
 #define IMAP_FLAGS_MAX 200u		/* words in one flag list */
 #define IMAP_OBJECTID_MAX 255u		/* RFC 8474 section 7 */
+#define IMAP_NOTIFY_GROUPS_MAX 64u	/* in one NOTIFY */
+#define IMAP_NOTIFY_NAMES_MAX 500u	/* in all of them */
+#define IMAP_NOTIFY_TEXT_MAX (16u * 1024)	/* bytes; it is kept */
 #define IMAP_ID_PAIRS_MAX 30u		/* RFC 2971 section 3.3 */
 #define IMAP_ENABLE_MAX 32u		/* words */
 #define IMAP_LANGUAGES_MAX 32u		/* in one LANGUAGE */

@@ -68,7 +68,8 @@ enum imap_verb_flag {
 	V_SECRET = 2,		/* the arguments are wiped once run */
 	V_WRITES = 4,		/* needs a mailbox that is not read-only */
 	V_DELETES = 8,		/* may delete the mailbox it has selected */
-	V_NUMBERS = 16		/* RFC 9586: has sequence numbers */
+	V_NUMBERS = 16,		/* RFC 9586: has sequence numbers */
+	V_NEWS = 32		/* its news are told whatever NOTIFY says */
 };
 
 struct imap;
@@ -153,9 +154,12 @@ struct imap {
 	bool is_rev2;			/* RFC 9051: its answers, not 3501's */
 	bool is_uidonly;		/* RFC 9586: no sequence numbers */
 	struct imap_batches batches;
+	uint64_t origin;		/* of its requests; once logged in */
+	struct notify *notify;		/* notify.h; NULL: never given */
+	uint64_t skipped_modseq;	/* flags above were not told; 0: none */
 	bool is_condstore;		/* RFC 7162: imap_enable_condstore */
 	bool is_qresync;		/* VANISHED takes EXPUNGE's place */
-	uint64_t metadata_origin;	/* 0: wants no news of metadata */
+	bool is_metadata;		/* wants news of metadata */
 	struct buf metadata_news;	/* lines to be told */
 	unsigned bad_count;
 	const char *bye;		/* say this and close, when possible */
@@ -300,6 +304,11 @@ enum imap_step imap_done_append(struct imap *im, struct op *op);
 /* cmd_fetch.c */
 enum imap_step imap_run_fetch(struct imap *im);
 enum imap_step imap_done_fetch(struct imap *im, struct op *op);
+/*
+ * FETCH of these UIDs, which it takes, without having been asked: args.fetch
+ * are set, \Seen is not.
+ */
+enum imap_step imap_fetch_uids(struct imap *im, struct uidset *uids);
 /* Whether it can do without knowing what is \Seen by now. */
 bool imap_fetch_is_blind(const struct imap *im);
 
@@ -322,6 +331,19 @@ void imap_submit_expunge(struct imap *im, struct uidset *uids);
 /* cmd_search.c */
 enum imap_step imap_run_search(struct imap *im);
 enum imap_step imap_done_search(struct imap *im, struct op *op);
+
+/* cmd_notify.c */
+enum imap_step imap_run_notify(struct imap *im);
+enum imap_step imap_done_notify(struct imap *im, struct op *op);
+/* Whether there is something to tell that nobody has asked for just now. */
+bool imap_notify_is_due(const struct imap *im);
+/*
+ * Tells it: a command of its own takes the place of the running one, if it
+ * is IDLE, until imap_notify_is_over says that it has ended, and gives it
+ * back.
+ */
+enum imap_step imap_notify_pump(struct imap *im);
+bool imap_notify_is_over(struct imap *im);
 
 /* cmd_uidbatches.c */
 enum imap_step imap_run_uidbatches(struct imap *im);

@@ -420,6 +420,40 @@ struct imap_language_args {
 	size_t count;
 };
 
+/* NOTIFY (RFC 5465 section 8) */
+enum imap_notify_event {
+	NOTIFY_NEW = 1 << 0,
+	NOTIFY_EXPUNGE = 1 << 1,
+	NOTIFY_FLAGS = 1 << 2,
+	NOTIFY_NAME = 1 << 3,
+	NOTIFY_SUBSCRIPTION = 1 << 4,
+	NOTIFY_METADATA = 1 << 5,
+	NOTIFY_SERVER_METADATA = 1 << 6
+};
+enum imap_notify_filter {
+	NOTIFY_INBOXES, NOTIFY_PERSONAL, NOTIFY_SUBSCRIBED,
+	NOTIFY_SUBTREE, NOTIFY_MAILBOXES	/* names */
+};
+struct imap_notify_group {
+	enum imap_notify_filter filter;
+	unsigned events;	/* enum imap_notify_event; NONE: 0 */
+	struct span *names;
+	size_t name_count;
+};
+struct imap_notify_args {
+	struct span text;	/* all of it, to be parsed again */
+	bool set;		/* not NONE */
+	bool status;
+	bool has_bad_event;	/* one we do not know or have */
+	bool has_selected;
+	bool delayed;		/* SELECTED-DELAYED */
+	unsigned selected;	/* its events, for messages only */
+	bool has_fetch;
+	struct imap_fetch_args fetch;	/* for new messages: items, bodies */
+	struct imap_notify_group *groups;
+	size_t group_count;
+};
+
 /* Of one command at a time. */
 union imap_args {
 	struct imap_login_args login;
@@ -438,6 +472,7 @@ union imap_args {
 	struct imap_store_args store;
 	struct imap_fetch_args fetch;
 	struct imap_search_args search;
+	struct imap_notify_args notify;
 	struct imap_uidbatches_args uidbatches;
 	struct imap_language_args language;
 	struct imap_getmetadata_args getmetadata;
@@ -476,6 +511,7 @@ enum parse imap_parse_setmetadata(struct imap_parser *p,
 /* "(" entry *(SP entry) ")" of RFC 5464, for LIST too. */
 enum parse imap_parse_entries(struct imap_parser *p, struct span **entries,
     size_t *count);
+enum parse imap_parse_notify(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_uidbatches(struct imap_parser *p,
     union imap_args *a);
 enum parse imap_parse_language(struct imap_parser *p, union imap_args *a);

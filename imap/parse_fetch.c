@@ -308,16 +308,23 @@ parse_item(struct imap_parser *p, struct imap_fetch_args *f)
 	return imap_bad(p, "unknown FETCH item");
 }
 
-static enum parse
-parse_items(struct imap_parser *p, struct imap_fetch_args *f)
+enum parse
+imap_parse_fetch_atts(struct imap_parser *p, struct imap_fetch_args *f)
 {
-	if (!cursor_skip(&p->c, '('))
-		return parse_item(p, f);
+	if (imap_expect(p, '(', "expected items in parentheses"))
+		return PARSE_BAD;
 	do {
 		if (parse_item(p, f))
 			return PARSE_BAD;
 	} while (cursor_skip(&p->c, ' '));
 	return imap_expect(p, ')', "expected \")\" after the items");
+}
+
+static enum parse
+parse_items(struct imap_parser *p, struct imap_fetch_args *f)
+{
+	return cursor_peek(&p->c) == '(' ? imap_parse_fetch_atts(p, f) :
+	    parse_item(p, f);
 }
 
 static enum parse

@@ -35,6 +35,10 @@ enum parse imap_parse_flag(struct imap_parser *p, struct imap_flags *f);
 /* Room for every word that is left, IMAP_FLAGS_MAX at most. */
 void imap_flags_init(struct imap_parser *p, struct imap_flags *f);
 
+/* "(" fetch-att *(SP fetch-att) ")", added to f. */
+enum parse imap_parse_fetch_atts(struct imap_parser *p,
+    struct imap_fetch_args *f);
+
 /*
  * A name or pattern, raw, to NFC UTF-8 in the arena, as imap_parse_mailbox
  * says, INBOX aside.

@@ -3,7 +3,9 @@
 #include <inttypes.h>
 
 #include "imap/imap_priv.h"
+#include "server/base/xalloc.h"
 #include "imap/metadata.h"
+#include "imap/notify.h"
 
 static void
 put_flag_names(struct imap *im, bool permanent)
@@ -118,7 +120,8 @@ tell(struct imap *im, const struct news *news)
 		imap_put_flags_lines(im);
 		break;
 	case NEWS_FLAGS:
-		tell_flags(im, news);
+		if (imap_notify_selected(im) & NOTIFY_FLAGS)
+			tell_flags(im, news);
 		break;
 	case NEWS_EXISTS:
 		tell_number(im, news->count, " EXISTS\r\n");
@@ -142,17 +145,35 @@ tell_vanished(struct imap *im, struct uidset *vanished)
 	uidset_release(vanished);
 }
 
+/*
+ * Who does not want to hear of flags (RFC 5465 section 5) must not believe
+ * that it knows them.
+ */
+static void
+note_skipped(struct imap *im)
+{
+	if (!(imap_notify_selected(im) & NOTIFY_FLAGS) &&
+	    im->skipped_modseq == 0)
+		im->skipped_modseq = im->view.told_flags_modseq;
+}
+
 bool
 imap_sync(struct imap *im, bool hold_expunges)
 {
 	struct uidset vanished = { 0 };
 	struct news news = { .kind = NEWS_EXPUNGE };
+	uint32_t told_uid;
 
 	imap_tell_metadata(im);
-	if (im->state != ST_SELECTED || view_is_gone(&im->view))
+	if (im->state != ST_SELECTED || view_is_gone(&im->view) ||
+	    !imap_notify_selected(im))
 		return true;
+	note_skipped(im);
 	while (news.kind != NEWS_END && imap_has_time(im)) {
+		told_uid = im->view.told_uid;
 		(void)view_sync(&im->view, hold_expunges, &news);
+		if (news.kind == NEWS_EXISTS)
+			imap_notify_exists(im, told_uid);
 		if (news.kind == NEWS_EXPUNGE)
 			im->cmd.told_expunge = true;
 		if (news.kind == NEWS_EXPUNGE &&
@@ -169,11 +190,20 @@ imap_sync(struct imap *im, bool hold_expunges)
 
 /* ---- HIGHESTMODSEQ ---- */
 
+/* Up to where the client has been told of everything. */
+static uint64_t
+highestmodseq(const struct imap *im)
+{
+	uint64_t modseq = view_highestmodseq(&im->view);
+
+	return im->skipped_modseq ? MIN(modseq, im->skipped_modseq) : modseq;
+}
+
 void
 imap_put_highestmodseq(struct imap *im)
 {
 	buf_adds(im->s.out, "* OK [HIGHESTMODSEQ ");
-	buf_addu(im->s.out, view_highestmodseq(&im->view));
+	buf_addu(im->s.out, highestmodseq(im));
 	buf_adds(im->s.out, "] Highest\r\n");
 }
 
@@ -202,12 +232,12 @@ imap_tell_highestmodseq(struct imap *im)
 	if (!im->is_condstore || im->state != ST_SELECTED ||
 	    view_is_gone(v))
 		return;
-	is_held = v->told_expunge_modseq < v->told_flags_modseq;
+	is_held = highestmodseq(im) < v->told_flags_modseq;
 	if (!c->told_expunge && !(c->told_modseq && is_held))
 		return;
-	if (c->status == STATUS_OK && !c->code)
+	if (c->status == STATUS_OK && !c->code && c->tag.len)
 		c->code = arena_printf(&c->arena, "HIGHESTMODSEQ %" PRIu64,
-		    view_highestmodseq(v));
+		    highestmodseq(im));
 	else
 		imap_put_highestmodseq(im);
 }

@@ -44,7 +44,7 @@ struct change {
 	uint64_t account;	/* the mailbox's owner, or the account itself */
 	uint64_t mailbox;	/* 0 where there is none */
 	uint64_t modseq;
-	uint64_t origin;	/* view id that asked, 0: nobody's own news */
+	uint64_t origin;	/* who asked: wreq.origin; 0: nobody */
 	struct msgrow *rows;	/* changeset_add_arrival; the set's */
 	size_t row_count;
 	struct uidset uids;	/* uidset_add; released with its set */

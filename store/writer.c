@@ -353,6 +353,10 @@ writer_apply(struct wtxn *t, struct wreq *r, bool alone)
 		if ((err = db_run(t->db, "ROLLBACK TO req")) < 0)
 			return err;
 	}
+	/* What does not say whose it is comes from who made the request. */
+	for (size_t i = mark; i < t->changes->n; i++)
+		if (t->changes->v[i].origin == 0)
+			t->changes->v[i].origin = r->origin;
 	/* No news: its modseq was not used, and need not be written. */
 	if (changeset_mark(t->changes) == mark)
 		t->now.modseq = before.modseq;

@@ -207,6 +207,7 @@ static const struct verb {
 	{ "SETMETADATA", imap_parse_setmetadata, NULL },
 	{ "STATUS", imap_parse_status, NULL },
 	{ "STORE", imap_parse_store, put_store },
+	{ "NOTIFY", imap_parse_notify, NULL },
 	{ "UIDBATCHES", imap_parse_uidbatches, NULL },
 	{ "LANGUAGE", imap_parse_language, NULL },
 };

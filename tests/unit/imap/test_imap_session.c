@@ -5,6 +5,7 @@
 
 #include "imap/imap.h"
 #include "imap/imap_priv.h"
+#include "imap/notify.h"
 #include "store/db_priv.h"
 #include "store/store_priv.h"
 #include "tests/driver.h"
@@ -161,6 +162,95 @@ TEST(test_numbers_stay_while_a_fetch_is_cut)
 	say(c, "f FETCH 1,* (UID)\r\n");
 	CHECK_STR(c->out.p, "* 1 FETCH (UID 3001)\r\n"
 	    "* 3399 FETCH (UID 6399)\r\nf OK FETCH completed\r\n");
+}
+
+static void
+create_many(struct client *c, const char *name, unsigned n)
+{
+	char line[64];
+
+	buf_clear(&c->out);
+	for (unsigned i = 0; i < n; i++) {
+		int len = snprintf(line, sizeof line, "c CREATE %s%u\r\n",
+		    name, i);
+
+		client_send(c, line, (size_t)len);
+	}
+	CHECK_EQ(count(&c->out, "c OK"), n);
+}
+
+/* In the middle of a long answer, with the client reading slowly. */
+static struct client *
+slow_client(const char *notify)
+{
+	struct client *c = select_inbox();
+	struct session *s = c->session;
+
+	many_copies(c, 6);
+	say(c, notify);
+	CHECK(strstr(c->out.p, "y OK"));
+	buf_clear(&c->out);
+	s->ops->input(s, "f FETCH 1:* (UID)\r\n", 19);
+	CHECK_EQ(s->want, WANT_TURN);
+	s->want = WANT_PAUSE;
+	return c;
+}
+
+/* RFC 5465 5.8: what a client does not read is kept within bounds. */
+TEST(test_too_many_names_are_an_overflow)
+{
+	struct client *c = slow_client("y NOTIFY SET (personal (MailboxName "
+	    "MessageNew MessageExpunge))\r\n");
+	struct client *d = select_inbox();
+
+	create_many(d, "many", NOTIFY_NAMES_MAX + 1);
+	CHECK_EQ(imap_of(c)->notify->notes.name_count, 0);
+	c->session->want = WANT_TURN;
+	world_pump(&w);
+	CHECK_EQ(count(&c->out, "* OK [NOTIFICATIONOVERFLOW] "), 1);
+	CHECK_EQ(count(&c->out, "* LIST"), 0);
+	/* And as if there had been a NOTIFY NONE. */
+	buf_clear(&c->out);
+	create_many(d, "more", 1);
+	CHECK_EQ(c->out.len, 0);
+	say(c, "y NOTIFY SET (personal (MailboxName))\r\n");
+	buf_clear(&c->out);
+	create_many(d, "less", 1);
+	CHECK_STR(c->out.p, "* LIST (\\HasNoChildren) \"/\" less0\r\n");
+}
+
+TEST(test_news_of_a_mailbox_is_noted_once)
+{
+	struct client *c = slow_client("y NOTIFY SET (mailboxes Sent "
+	    "(MessageNew MessageExpunge))\r\n");
+	struct client *d = select_inbox();
+
+	for (unsigned i = 0; i < 500; i++)
+		say(d, "c COPY 1 Sent\r\n");
+	CHECK_EQ(imap_of(c)->notify->notes.box_count, 1);
+	c->session->want = WANT_TURN;
+	world_pump(&w);
+	CHECK_EQ(count(&c->out, "* STATUS "), 1);
+	CHECK(strstr(c->out.p, "\r\n* STATUS Sent (MESSAGES 500 UIDNEXT "
+	    "501)\r\n"));
+}
+
+TEST(test_session_may_end_while_it_tells_news)
+{
+	struct client *c = select_inbox();
+	struct session *s = c->session;
+
+	say(c, "y NOTIFY SET (personal (MailboxName)) (selected (MessageNew "
+	    "(BODY.PEEK[]) MessageExpunge))\r\ni IDLE\r\n");
+	deliver(SPAN("Subject: x\r\n\r\ntext\r\n"), 1);
+	CHECK(strstr(c->out.p, "* 1 FETCH (BODY[] {"));
+	many_copies(select_inbox(), 2);
+	CHECK(imap_of(c)->mode == MODE_IDLE);
+	s->want = WANT_PAUSE;
+	many_copies(select_inbox(), 2);
+	s->ops->turn(s);
+	CHECK(imap_of(c)->notify->outer.verb);
+	client_close(c);
 }
 
 static void
@@ -388,6 +478,9 @@ main(void)
 		IN_A_WORLD(
 		    test_long_answers_are_cut_into_turns_and_arrive_whole),
 		IN_A_WORLD(test_numbers_stay_while_a_fetch_is_cut),
+		IN_A_WORLD(test_too_many_names_are_an_overflow),
+		IN_A_WORLD(test_news_of_a_mailbox_is_noted_once),
+		IN_A_WORLD(test_session_may_end_while_it_tells_news),
 		IN_A_WORLD(test_large_messages_arrive_whole),
 		IN_A_WORLD(test_headers_of_many_pieces_are_filtered_whole),
 		IN_A_WORLD(test_header_without_memory_for_it_is_nil_for_now),
