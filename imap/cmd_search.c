@@ -239,6 +239,8 @@ search_read(struct imap *im, struct search *s)
 	struct rjob_search *job = rjob_search_new(im->s.env, &im->s,
 	    view_mailbox(&im->view), im->cmd.args.search.key, s->row_count);
 
+	imap_progress(im, view_find_uid(&im->view, s->rows[0].row.uid) - 1,
+	    view_count(&im->view));
 	memcpy(job->rows, s->rows, s->row_count * sizeof *s->rows);
 	s->row_count = 0;
 	store_read(im->s.env->store, &job->j);

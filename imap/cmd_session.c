@@ -24,7 +24,7 @@ static const char *const capabilities[] = {
 	"CREATE-SPECIAL-USE", "XLIST", "OBJECTID", "SAVEDATE", "PREVIEW",
 	"METADATA", "METADATA-SERVER", "LIST-METADATA",
 	"UTF8=ACCEPT", "UIDONLY", "UIDBATCHES", "LANGUAGE",
-	"NOTIFY",
+	"NOTIFY", "INPROGRESS",
 };
 
 static bool

@@ -22,6 +22,7 @@
 #include "server/base/xalloc.h"
 
 static void feed(struct imap *im, const char *p, size_t len);
+static void settle_wait(struct imap *im);
 static void settle(struct imap *im, enum imap_step step);
 
 static struct imap *
@@ -327,7 +328,7 @@ settle(struct imap *im, enum imap_step step)
 		settle_done(im);
 		break;
 	case STEP_WAIT:
-		im->s.want = WANT_PAUSE;
+		settle_wait(im);
 		break;
 	case STEP_YIELD:
 		/* In the middle of an answer there is no place for a BYE. */
@@ -356,6 +357,61 @@ settle(struct imap *im, enum imap_step step)
 		im->s.want = WANT_CLOSE;
 		break;
 	}
+}
+
+/* ---- progress ---- */
+
+void
+imap_progress(struct imap *im, uint32_t done, uint32_t goal)
+{
+	im->cmd.done = done;
+	im->cmd.goal = goal;
+}
+
+/* "* OK [INPROGRESS ("a1" 500 9000)] ..." (RFC 9585 section 5). */
+static void
+put_progress(struct imap *im)
+{
+	const struct imap_cmd *c = &im->cmd;
+	struct buf *out = im->s.out;
+
+	buf_adds(out, "* OK [INPROGRESS (");
+	/* Section 4: a "]" would end the code. */
+	if (span_chr(c->tag, ']'))
+		buf_adds(out, "NIL");
+	else
+		imap_put_quoted(out, c->tag);
+	if (c->done < c->goal) {
+		buf_addc(out, ' ');
+		buf_addu(out, c->done);
+		buf_addc(out, ' ');
+		buf_addu(out, c->goal);
+	} else {
+		buf_adds(out, " NIL NIL");
+	}
+	buf_adds(out, ")] Still at it\r\n");
+}
+
+/*
+ * While a command waits for an op it is at the end of a line, but for FETCH,
+ * which has more to say than that anyway.
+ */
+static void
+settle_wait(struct imap *im)
+{
+	struct imap_cmd *c = &im->cmd;
+	int64_t now = env_now_ms(im->s.env);
+
+	im->s.want = WANT_PAUSE;
+	if (im->state == ST_NOAUTH || c->tag.len == 0 ||
+	    !c->verb || c->verb->run == imap_run_fetch)
+		return;
+	if (c->progress_ms && now >= c->progress_ms &&
+	    im->s.out->len <= SESSION_OUT_HIGH)
+		put_progress(im);
+	if (!c->progress_ms || now >= c->progress_ms)
+		c->progress_ms = now + IMAP_PROGRESS_MS;
+	im->s.deadline_ms = c->progress_ms;
 }
 
 /* ---- commands ---- */
@@ -738,6 +794,8 @@ imap_timeout(struct session *session)
 	step_begin(im);
 	if (im->login && login_is_delayed(im->login)) {
 		settle(im, imap_login_step(im, login_timeout(im->login)));
+	} else if (im->s.want == WANT_PAUSE) {
+		settle(im, STEP_WAIT);
 	} else if (im->mode == MODE_IDLE && now >= im->still_here_ms &&
 	    now < im->heard_ms + IMAP_IDLE_TIMEOUT_MS) {
 		imap_idle_still_here(im);

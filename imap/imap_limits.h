@@ -60,6 +60,7 @@
 /* RFC 3501 section 5.4: at least 30 minutes. */
 #define IMAP_IDLE_TIMEOUT_MS (30 * 60 * 1000 + 30 * 1000)
 #define IMAP_NOAUTH_TIMEOUT_MS (60 * 1000)
+#define IMAP_PROGRESS_MS (10 * 1000)	/* RFC 9585 section 4 */
 #define IMAP_STILL_HERE_MS (2 * 60 * 1000)	/* "* OK Still here" in IDLE */
 
 #endif

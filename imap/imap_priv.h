@@ -122,6 +122,8 @@ struct imap_cmd {
 	bool told_modseq;		/* a FETCH answer had MODSEQ */
 	bool told_expunge;
 	bool holds_expunges;		/* as V_NOEXPUNGE, by its arguments */
+	uint32_t done, goal;		/* imap_progress */
+	int64_t progress_ms;		/* when to tell of it; 0: not waiting */
 	union imap_args args;		/* spans live as long as the command */
 	struct arena arena;
 	void *state;			/* the family's own */
@@ -195,6 +197,12 @@ enum imap_step imap_fail_target(struct imap *im, int err);
  * bytes, or (looked at in every 64th call) used its time.
  */
 bool imap_has_time(struct imap *im);
+
+/*
+ * How far the running command is: done of goal, for who waits long (RFC 9585).
+ * Only between its steps, and at whole lines, as it may be told at once.
+ */
+void imap_progress(struct imap *im, uint32_t done, uint32_t goal);
 
 /* Puts the client's answer to "go on": a continuation with text. */
 void imap_continue(struct imap *im, const char *text);

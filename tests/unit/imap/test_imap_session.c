@@ -253,6 +253,40 @@ TEST(test_session_may_end_while_it_tells_news)
 	client_close(c);
 }
 
+/* RFC 9585 section 4: every ten seconds, for who waits that long. */
+TEST(test_long_commands_tell_of_their_progress)
+{
+	static const char search[] = "[x]1 SEARCH BODY nothing\r\n";
+	struct client *c = select_inbox();
+	struct session *s = c->session;
+
+	many_copies(c, 4);
+	buf_clear(&c->out);
+	s->ops->input(s, "a1 COPY 1:* Sent\r\n", 18);
+	CHECK_EQ(s->want, WANT_PAUSE);
+	CHECK_EQ(s->deadline_ms, env_now_ms(&w.env) + IMAP_PROGRESS_MS);
+	w.clock.now_ms += IMAP_PROGRESS_MS;
+	s->ops->timeout(s);
+	CHECK_STR(c->out.p,
+	    "* OK [INPROGRESS (\"a1\" NIL NIL)] Still at it\r\n");
+	CHECK_EQ(s->want, WANT_PAUSE);
+	CHECK_EQ(s->deadline_ms, env_now_ms(&w.env) + IMAP_PROGRESS_MS);
+	world_pump(&w);
+	CHECK_EQ(count(&c->out, "INPROGRESS"), 1);
+	CHECK_EQ(count(&c->out, "a1 OK [COPYUID "), 1);
+
+	/* One that takes many steps, each of them short. */
+	buf_clear(&c->out);
+	s->ops->input(s, search, sizeof search - 1);
+	CHECK_EQ(s->want, WANT_PAUSE);
+	w.clock.now_ms += IMAP_PROGRESS_MS;
+	world_pump(&w);
+	CHECK_EQ(count(&c->out, "* OK [INPROGRESS (NIL "), 1);
+	CHECK_EQ(count(&c->out, "INPROGRESS"), 1);
+	CHECK(strstr(c->out.p, " 1600)] "));
+	CHECK(strstr(c->out.p, "[x]1 OK"));
+}
+
 static void
 put_large(struct buf *m, size_t size)
 {
@@ -481,6 +515,7 @@ main(void)
 		IN_A_WORLD(test_too_many_names_are_an_overflow),
 		IN_A_WORLD(test_news_of_a_mailbox_is_noted_once),
 		IN_A_WORLD(test_session_may_end_while_it_tells_news),
+		IN_A_WORLD(test_long_commands_tell_of_their_progress),
 		IN_A_WORLD(test_large_messages_arrive_whole),
 		IN_A_WORLD(test_headers_of_many_pieces_are_filtered_whole),
 		IN_A_WORLD(test_header_without_memory_for_it_is_nil_for_now),
