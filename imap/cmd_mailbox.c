@@ -8,20 +8,24 @@
 #include "server/base/xalloc.h"
 #include "store/write.h"
 
-/* The canonical name as an owned string; NULL for what cannot be a name. */
-static char *
-canonical(struct span name)
+/* The canonical name as an owned string. */
+static int
+canonical(struct span name, char **out)
 {
-	char out[MAILBOX_NAME_MAX + 1];
+	char buf[MAILBOX_NAME_MAX + 1];
+	int err = mailbox_name_canonical(name, buf);
 
-	if (mailbox_name_canonical(name, out) < 0)
-		return NULL;
-	return xstrdup(out);
+	if (err == 0)
+		*out = xstrdup(buf);
+	return err;
 }
 
 static enum imap_step
-bad_name(struct imap *im)
+bad_name(struct imap *im, int err)
 {
+	if (err == ERR_LIMIT)
+		return imap_no(im, "LIMIT",
+		    "The name is too long or has too many levels");
 	return imap_no(im, "CANNOT", "This cannot be the name of a mailbox");
 }
 
@@ -36,17 +40,17 @@ submit(struct imap *im, enum mailbox_how how, struct span name,
     struct span new_name)
 {
 	struct wreq_mailbox *r = wreq_mailbox_new(im->s.env, &im->s);
+	int err;
 
 	r->w.origin = im->origin;
 	r->how = how;
 	if (how == MAILBOX_CREATE)
 		r->use = im->cmd.args.create.use;
-	r->name = canonical(name);
-	if (how == MAILBOX_RENAME)
-		r->new_name = canonical(new_name);
-	if (!r->name || (how == MAILBOX_RENAME && !r->new_name)) {
+	if ((err = canonical(name, &r->name)) < 0 ||
+	    (how == MAILBOX_RENAME &&
+	    (err = canonical(new_name, &r->new_name)) < 0)) {
 		op_free(&r->w.op);
-		return bad_name(im);
+		return bad_name(im, err);
 	}
 	store_submit(im->s.env->store, &r->w);
 	return STEP_WAIT;
