@@ -287,6 +287,66 @@ TEST(test_long_commands_tell_of_their_progress)
 	CHECK(strstr(c->out.p, "[x]1 OK"));
 }
 
+/* Every look at it shows that time has passed. */
+static int64_t
+hasty_us(struct clock *clock)
+{
+	static int64_t us;
+
+	(void)clock;
+	return us += IMAP_STEP_US / 2;
+}
+
+/* Whether the session answers now, without a turn of anybody's. */
+static bool
+is_answered_at_once(struct client *c)
+{
+	buf_clear(&c->out);
+	c->session->ops->input(c->session, "n NOOP\r\n", 8);
+	return strcmp(c->out.p, "n OK NOOP completed\r\n") == 0;
+}
+
+/* Runs a command turn by turn; how many there are, with others in between. */
+static unsigned
+turns_of(struct client *c, struct client *other, const char *command)
+{
+	struct session *s = c->session;
+	unsigned turns = 0;
+	size_t before = 0;
+
+	buf_clear(&c->out);
+	s->ops->input(s, command, strlen(command));
+	while (s->want == WANT_TURN || s->want == WANT_DRAIN) {
+		CHECK(c->out.len - before < 2 * IMAP_STEP_OUT);
+		CHECK(is_answered_at_once(other));
+		before = c->out.len;
+		s->ops->turn(s);
+		turns++;
+	}
+	CHECK_EQ(s->want, WANT_INPUT);
+	CHECK(strstr(c->out.p, "x OK"));
+	return turns;
+}
+
+TEST(test_others_are_answered_before_the_next_slice)
+{
+	static const char *const commands[] = {
+		"x FETCH 1:* (UID FLAGS)\r\n",
+		"x SEARCH NOT (KEYWORD a SEEN) OR LARGER 5 UID 1:9999\r\n",
+		"x UID SEARCH RETURN (ALL) OLDER 1 NOT UNSEEN\r\n",
+	};
+	struct client *c = select_inbox(), *other = select_inbox();
+	struct clock *clock = &w.clock.clock;
+	int64_t (*mono_us)(struct clock *) = clock->mono_us;
+
+	many_copies(c, 6);
+	say(other, "n NOOP\r\n");
+	clock->mono_us = hasty_us;
+	for (size_t i = 0; i < COUNT(commands); i++)
+		CHECK(turns_of(c, other, commands[i]) >= 6400 / 128 - 1);
+	clock->mono_us = mono_us;
+}
+
 static void
 put_large(struct buf *m, size_t size)
 {
@@ -516,6 +576,7 @@ main(void)
 		IN_A_WORLD(test_news_of_a_mailbox_is_noted_once),
 		IN_A_WORLD(test_session_may_end_while_it_tells_news),
 		IN_A_WORLD(test_long_commands_tell_of_their_progress),
+		IN_A_WORLD(test_others_are_answered_before_the_next_slice),
 		IN_A_WORLD(test_large_messages_arrive_whole),
 		IN_A_WORLD(test_headers_of_many_pieces_are_filtered_whole),
 		IN_A_WORLD(test_header_without_memory_for_it_is_nil_for_now),
