@@ -44,6 +44,20 @@ parse_date_time(struct imap_parser *p, struct imap_append_msg *m)
 	return PARSE_OK;
 }
 
+/*
+ * "UTF8" SP "(" literal8 ")" of RFC 6855 section 4. RFC 9755 has it no more:
+ * it is the message and nothing else.
+ */
+static enum parse
+parse_utf8(struct imap_parser *p, struct imap_append_msg *m)
+{
+	return imap_parse_space(p) ||
+	    imap_expect(p, '(', "expected a message in parentheses") ||
+	    parse_mark(p, m) ||
+	    imap_expect(p, ')', "expected \")\" after the message") ?
+	    PARSE_BAD : PARSE_OK;
+}
+
 /* append-message: [SP flag-list] [SP date-time] SP literal */
 static enum parse
 parse_message(struct imap_parser *p, struct imap_append_msg *m)
@@ -56,7 +70,8 @@ parse_message(struct imap_parser *p, struct imap_append_msg *m)
 	if (cursor_peek(&p->c) == '"' &&
 	    (parse_date_time(p, m) || imap_parse_space(p)))
 		return PARSE_BAD;
-	return parse_mark(p, m);
+	return cursor_skip_word(&p->c, "UTF8") ? parse_utf8(p, m) :
+	    parse_mark(p, m);
 }
 
 /* Messages that are still to come: a mark has two NULs. */
@@ -98,13 +113,17 @@ imap_parse_append_so_far(struct imap_parser *p, struct span text,
     union imap_args *a)
 {
 	static const char mark[] = "\0" "0:0";	/* and its last NUL */
-	char *whole = arena_alloc(p->arena, text.len + sizeof mark);
+	size_t len = text.len + sizeof mark;
+	char *whole = arena_alloc(p->arena, len + 1);
 	struct imap_start start;
 
 	if (text.len)
 		memcpy(whole, text.p, text.len);
 	memcpy(whole + text.len, mark, sizeof mark);
-	p->c = cursor_of_span(span_make(whole, text.len + sizeof mark));
+	/* The one thing that is still to come behind a message. */
+	if (text.len && text.p[text.len - 1] == '(')
+		whole[len++] = ')';
+	p->c = cursor_of_span(span_make(whole, len));
 	a->append = (struct imap_append_args){ 0 };
 	if (imap_parse_start(p, &start) || imap_parse_append(p, a))
 		return PARSE_BAD;
