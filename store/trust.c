@@ -130,7 +130,7 @@ read_keys(struct db *db, struct rjob_dkim_keys *k)
 			k->keys[k->key_count++] = (struct dkim_key_row){
 				.domain = arena_str(a, db_span(s, 0)),
 				.selector = arena_str(a, db_span(s, 1)),
-				.algorithm = (enum dkim_algorithm)db_i64(s,
+				.algorithm = (enum dkim_key_kind)db_i64(s,
 				    2),
 				.private_key = arena_span(a, db_span(s, 3)),
 				.public_key = arena_span(a, db_span(s, 4)),

@@ -10,7 +10,7 @@
 
 /* ---- DKIM keys (RFC 6376) ---- */
 
-enum dkim_algorithm { DKIM_RSA = 0, DKIM_ED25519 = 1 };		/* stored */
+enum dkim_key_kind { DKIM_RSA = 0, DKIM_ED25519 = 1 };		/* stored */
 enum dkim_state { DKIM_PUBLISHED = 0, DKIM_SIGNING = 1, DKIM_RETIRING = 2 };
 
 enum dkim_key_how { DKIM_KEY_ADD, DKIM_KEY_STATE, DKIM_KEY_DEL };
@@ -23,7 +23,7 @@ struct wreq_dkim_key {
 	struct wreq w;
 	enum dkim_key_how how;
 	char *domain, *selector;
-	enum dkim_algorithm algorithm;
+	enum dkim_key_kind algorithm;
 	void *private_key;		/* DER; wiped when freed */
 	size_t private_len;
 	void *public_key;		/* what p= says, before base64 */
@@ -35,7 +35,7 @@ struct wreq_dkim_key *wreq_dkim_key_new(struct env *env, struct session *s);
 
 struct dkim_key_row {
 	const char *domain, *selector;
-	enum dkim_algorithm algorithm;
+	enum dkim_key_kind algorithm;
 	struct span private_key, public_key;
 	enum dkim_state state;
 	int64_t created_s, retire_s;
