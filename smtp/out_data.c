@@ -9,6 +9,7 @@
 #include "smtp/out_priv.h"
 
 #include "server/base/env.h"
+#include "server/base/err.h"
 #include "server/base/xalloc.h"
 
 void
@@ -18,9 +19,9 @@ out_drop_job(struct smtp_out *s)
 		op_free(&s->job->j.op);
 	s->job = NULL;
 	/* One that is out comes home to nobody. */
-	if (s->is_reading)
+	if (s->is_waiting)
 		session_disown_ops(&s->s);
-	s->is_reading = false;
+	s->is_waiting = false;
 }
 
 static void
@@ -29,7 +30,8 @@ read_slice(struct smtp_out *s)
 	struct rjob_messages *job = s->job;
 
 	s->job = NULL;
-	s->is_reading = true;
+	s->is_waiting = true;
+	job->j.op.tag = OUT_TAG_BODY;
 	store_read(s->s.env->store, &job->j);
 }
 
@@ -44,6 +46,8 @@ out_begin_body(struct smtp_out *s)
 	s->at_line_start = true;
 	s->last[0] = s->last[1] = '\0';
 	s->put_bytes = s->window_bytes = 0;
+	if (s->convert)
+		out_convert_begin(s->convert);
 	out_wait(s, OUT_RATE_MS);
 	read_slice(s);
 }
@@ -88,37 +92,30 @@ put_stuffed(struct smtp_out *s, struct span text)
 	}
 }
 
-/* All pieces of a slice as one chunk, perhaps the last. */
+/* A slice as one chunk, perhaps the last. */
 static void
-put_chunk(struct smtp_out *s, const struct rjob_messages *job, bool is_last)
+put_chunk(struct smtp_out *s, struct span text, bool is_last)
 {
 	struct span end = SPAN("");
-	size_t size = 0;
 
-	for (size_t i = 0; i < job->piece_count; i++) {
-		size += job->pieces[i].bytes.len;
-		note_last(s, job->pieces[i].bytes);
-	}
-	if (is_last)
+	note_last(s, text);
+	if (is_last && !out_is_binary(s))
 		end = missing_end(s);
-	buf_printf(s->s.out, "BDAT %zu%s\r\n", size + end.len,
+	buf_printf(s->s.out, "BDAT %zu%s\r\n", text.len + end.len,
 	    is_last ? " LAST" : "");
-	for (size_t i = 0; i < job->piece_count; i++)
-		buf_addspan(s->s.out, job->pieces[i].bytes);
+	buf_addspan(s->s.out, text);
 	buf_addspan(s->s.out, end);
 	s->phase = is_last ? OUT_END : OUT_CHUNK;
 	out_wait(s, is_last ? OUT_END_MS : OUT_BLOCK_MS);
 }
 
 static void
-put_data(struct smtp_out *s, const struct rjob_messages *job, bool is_last)
+put_data(struct smtp_out *s, struct span text, bool is_last)
 {
 	size_t before = s->s.out->len;
 
-	for (size_t i = 0; i < job->piece_count; i++) {
-		note_last(s, job->pieces[i].bytes);
-		put_stuffed(s, job->pieces[i].bytes);
-	}
+	note_last(s, text);
+	put_stuffed(s, text);
 	if (is_last) {
 		buf_addspan(s->s.out, missing_end(s));
 		buf_adds(s->s.out, ".\r\n");
@@ -139,13 +136,26 @@ fail_reading(struct smtp_out *s)
 	out_give_up(s, &r);
 }
 
-static bool
-is_whole(const struct rjob_messages *job)
+/* The bytes of a slice, as they are sent. */
+static int
+take_slice(struct smtp_out *s, const struct rjob_messages *job,
+    struct buf *text)
 {
-	for (size_t i = 0; i < job->piece_count; i++)
-		if (job->pieces[i].gone)
-			return false;
-	return true;
+	int err = 0;
+
+	for (size_t i = 0; i < job->piece_count && err == 0; i++) {
+		const struct read_piece *piece = &job->pieces[i];
+
+		if (piece->gone)
+			err = ERR_NOMSG;
+		else if (s->convert)
+			err = out_convert_add(s->convert, text, piece);
+		else
+			buf_addspan(text, piece->bytes);
+	}
+	if (err == 0 && s->convert && !job->j.more)
+		out_convert_finish(s->convert, text);
+	return err;
 }
 
 void
@@ -153,18 +163,18 @@ out_body_read(struct smtp_out *s, struct op *op)
 {
 	struct rjob_messages *job = CONTAINER_OF(op, struct rjob_messages,
 	    j.op);
+	struct buf text = BUF_INIT;
 	bool is_last = !job->j.more;
+	int err = op->err < 0 ? op->err : take_slice(s, job, &text);
 
-	s->is_reading = false;
 	s->job = job;
-	if (op->err < 0 || !is_whole(job)) {
+	if (err < 0)
 		fail_reading(s);
-		return;
-	}
-	if (s->txn.uses_chunks)
-		put_chunk(s, job, is_last);
+	else if (s->txn.uses_chunks && (text.len || is_last))
+		put_chunk(s, buf_span(&text), is_last);
 	else
-		put_data(s, job, is_last);
+		put_data(s, buf_span(&text), is_last);
+	buf_release(&text);
 	if (is_last)
 		out_drop_job(s);
 	else if (s->phase == OUT_BODY && s->s.out->len <= SESSION_OUT_HIGH)

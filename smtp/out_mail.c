@@ -40,6 +40,12 @@ seconds_left(const struct smtp_out *s)
 	return s->mail->deliver_by_s - env_wall_s(s->s.env);
 }
 
+static uint64_t
+size_to_send(const struct smtp_out *s)
+{
+	return s->convert ? s->converted_size : s->mail->size;
+}
+
 /* RFC 8689 section 4.2.1; false: the message is over. */
 static bool
 check_requiretls(struct smtp_out *s)
@@ -69,7 +75,7 @@ check_message(struct smtp_out *s)
 
 	if (!check_requiretls(s))
 		return false;
-	if (o->size_max && m->size > o->size_max) {
+	if (o->size_max && size_to_send(s) > o->size_max) {
 		fail_message(s, OUT_FAILED, OUT_SCOPE_MESSAGE, "5.3.4",
 		    "The message is bigger than the server allows");
 	} else if (needs_utf8(m) && !(o->features & HAS_SMTPUTF8)) {
@@ -147,8 +153,11 @@ say_mail(struct smtp_out *s)
 	put_address(out, m->sender);
 	buf_addc(out, '>');
 	if (features & HAS_SIZE)
-		buf_printf(out, " SIZE=%" PRIu64, m->size);
-	if ((features & HAS_8BITMIME) && (m->flavour & FLAVOUR_8BIT))
+		buf_printf(out, " SIZE=%" PRIu64, size_to_send(s));
+	if (out_is_binary(s))
+		buf_adds(out, " BODY=BINARYMIME");
+	else if ((features & HAS_8BITMIME) && !s->convert &&
+	    (m->flavour & FLAVOUR_8BIT))
 		buf_adds(out, " BODY=8BITMIME");
 	if ((features & HAS_SMTPUTF8) && (needs_utf8(m) || has_utf8_rcpt(s)))
 		buf_adds(out, " SMTPUTF8");
@@ -315,6 +324,10 @@ out_begin_txn(struct smtp_out *s)
 	};
 	if (!check_message(s))
 		return;
+	if (out_must_convert(s) && !s->convert) {
+		out_begin_scan(s);
+		return;
+	}
 	choose_rcpts(s);
 	if (s->txn.rcpt_count == 0) {
 		out_end_message(s);

@@ -29,6 +29,7 @@ enum out_phase {
 	OUT_AUTH_PASSWORD,
 	OUT_READY,		/* to begin a message, or to ask for one */
 	OUT_IDLE,		/* asked */
+	OUT_SCAN,		/* the message is read: what does it become? */
 	OUT_ENVELOPE,
 	OUT_BODY,		/* data is read and sent */
 	OUT_CHUNK,		/* a chunk is to be answered before the next */
@@ -49,7 +50,8 @@ enum out_feature {
 	HAS_AUTH_PLAIN = 256,
 	HAS_AUTH_LOGIN = 512,
 	HAS_DELIVERBY = 1024,
-	HAS_PRIORITY = 2048
+	HAS_PRIORITY = 2048,
+	HAS_BINARYMIME = 4096
 };
 
 /* What EHLO has said; forgotten at STARTTLS (RFC 3207 section 4.2). */
@@ -60,6 +62,9 @@ struct out_offer {
 	size_t rcpts_max, mails_max;	/* RFC 9422 section 4; 0: not given */
 	bool is_us;
 };
+
+/* What an op that is out is for. */
+enum out_tag { OUT_TAG_BODY, OUT_TAG_SCAN, OUT_TAG_KEYS, OUT_TAG_SIGN };
 
 enum out_command { CMD_RSET, CMD_MAIL, CMD_RCPT, CMD_DATA };
 
@@ -100,7 +105,9 @@ struct smtp_out {
 	enum out_rcpt_state *rcpts;	/* mail->rcpt_count of them */
 	struct out_txn txn;
 	struct rjob_messages *job;	/* held back while we may not send */
-	bool is_reading;		/* the job is out */
+	bool is_waiting;		/* an op is out */
+	struct out_convert *convert;	/* it does not go as it is; or NULL */
+	uint64_t converted_size;
 	bool at_line_start;		/* of message data */
 	char last[2];			/* bytes of it, for the final CR LF */
 	uint64_t put_bytes;		/* message data put into out */
@@ -154,6 +161,25 @@ void out_end_txn(struct smtp_out *s);
 /* Reports those of the transaction whom the host has taken. */
 void out_report_taken(struct smtp_out *s, const struct out_result *r);
 void out_hear_envelope(struct smtp_out *s);
+
+/* ---- out_convert.c ---- */
+
+struct out_convert;
+
+/* Whether the message at hand is sent as BINARYMIME. */
+bool out_is_binary(const struct smtp_out *s);
+/* Whether the host does not take the message at hand as it is. */
+bool out_must_convert(const struct smtp_out *s);
+/* Reads it to see what it becomes; then begins the transaction. */
+void out_begin_scan(struct smtp_out *s);
+/* An op of the scan has come home; takes it. */
+void out_convert_done(struct smtp_out *s, struct op *op);
+/* Its bytes as they are sent: begin, add each piece, finish. */
+void out_convert_begin(struct out_convert *v);
+int out_convert_add(struct out_convert *v, struct buf *out,
+    const struct read_piece *piece);
+void out_convert_finish(struct out_convert *v, struct buf *out);
+void out_convert_free(struct out_convert *v);
 
 /* ---- out_data.c ---- */
 

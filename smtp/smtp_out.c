@@ -122,6 +122,8 @@ static void
 forget_message(struct smtp_out *s)
 {
 	out_drop_job(s);
+	out_convert_free(s->convert);
+	s->convert = NULL;
 	free(s->rcpts);
 	s->rcpts = NULL;
 	s->mail = NULL;
@@ -213,6 +215,7 @@ hear(struct smtp_out *s)
 	}
 	switch (s->phase) {
 	case OUT_IDLE:
+	case OUT_SCAN:
 		/* Nothing was asked: it may be the answer to what comes. */
 		out_give_up_confused(s, "The server spoke out of turn");
 		break;
@@ -293,7 +296,11 @@ out_done(struct session *session, struct op *op)
 {
 	struct smtp_out *s = out_of(session);
 
-	out_body_read(s, op);
+	s->is_waiting = false;
+	if (op->tag == OUT_TAG_BODY)
+		out_body_read(s, op);
+	else
+		out_convert_done(s, op);
 	settle(s);
 }
 
