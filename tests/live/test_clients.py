@@ -394,3 +394,27 @@ def test_python_imaplib_and_mailbox_agree(server, full):
             received = re.findall("from client.example", m["Received"])
             assert len(received) == 1
             assert DOMAIN in m["To"]
+
+
+def test_python_imaplib_speaks_utf8(server, user):
+    message = mail("Grüße").replace(b"Carol", "Karøl".encode())
+    with server.smtp() as s:
+        s.sendmail("carol@elsewhere.example", [user.address], message,
+                   mail_options=["SMTPUTF8"])
+    with server.imap(user) as c:
+        ok(c.enable("UTF8=ACCEPT"))
+        ok(c.create('"Grüße & mehr"'))
+        names = [line.decode().split(' "/" ')[1] for line in ok(c.list())]
+        assert '"Grüße & mehr"' in names
+        ok(c.select("INBOX"))
+        ok(c.copy("1", '"Grüße & mehr"'))
+        ok(c.select('"Grüße & mehr"'))
+        assert ok(c.search(None, "FROM", '"karøl"')) == [b"1"]
+        got = ok(c.fetch("1", "(ENVELOPE BODY.PEEK[HEADER])"))[0]
+        assert '"Karøl"' in got[0].decode()
+        assert "Karøl" in got[1].decode()
+    with server.imap(user, mailbox="INBOX") as c:
+        names = [line.split(b' "/" ')[1] for line in ok(c.list())]
+        assert b'"Gr&APwA3w-e &- mehr"' in names
+        got = ok(c.fetch("1", "(ENVELOPE BODY.PEEK[HEADER])"))[0]
+        assert got[0].isascii() and got[1].isascii()
