@@ -75,10 +75,46 @@ hash_job_run(struct job *job)
 	budget_give(h->budget, memory);
 }
 
+/* The name to log and to count by: the account's own where there is one. */
+static struct span
+login_name(const struct login *l)
+{
+	if (l->req && l->req->result.found)
+		return span_of(l->req->result.name);
+	return buf_span(&l->user);
+}
+
+static struct throttle_who
+login_who(const struct login *l)
+{
+	const struct peer *peer = &l->session->peer;
+
+	return (struct throttle_who){ .name = login_name(l),
+	    .net = peer->net, .is_exempt = peer->is_exempt,
+	    .is_known = l->req->result.is_known_net };
+}
+
+/*
+ * It has come to nothing. But a hash that is being made stays counted for its
+ * time: else who hangs up at once could ask for as many as he likes.
+ */
+static void
+login_give_up(struct login *l)
+{
+	struct throttle_who who;
+
+	if (l->is_open && l->req) {
+		who = login_who(l);
+		throttle_give_up(l->session->env->throttle, &who);
+	}
+	l->is_open = false;
+}
+
 /* Ends the attempt: nothing secret stays. */
 static void
 login_clear(struct login *l)
 {
+	login_give_up(l);
 	l->state = ST_IDLE;
 	sasl_release(&l->sasl);
 	secret_release(&l->user);
@@ -99,25 +135,6 @@ login_begin(struct login *l, const char *how)
 	l->err = 0;
 	l->account = l->version = l->cred = 0;
 	l->name[0] = '\0';
-}
-
-/* The name to log and to count by: the account's own where there is one. */
-static struct span
-login_name(const struct login *l)
-{
-	if (l->req && l->req->result.found)
-		return span_of(l->req->result.name);
-	return buf_span(&l->user);
-}
-
-static struct throttle_who
-login_who(const struct login *l)
-{
-	const struct peer *peer = &l->session->peer;
-
-	return (struct throttle_who){ .name = login_name(l),
-	    .net = peer->net, .is_exempt = peer->is_exempt,
-	    .is_known = l->req->result.is_known_net };
 }
 
 /* Ends with a refusal; why is for the log alone. */
@@ -146,6 +163,7 @@ login_refuse(struct login *l, const char *why)
 	struct throttle_who who = login_who(l);
 
 	throttle_failure(env->throttle, &who, env_now_ms(env));
+	l->is_open = false;
 	return login_fail(l, LOGIN_WRONG, why);
 }
 
@@ -184,6 +202,7 @@ login_succeed(struct login *l)
 	memcpy(l->name, a->name, sizeof l->name);
 	s->account = a->account;
 	throttle_success(env->throttle, &who, env_now_ms(env));
+	l->is_open = false;
 	env->creds->note_use(env->creds, a->account, l->cred, s->peer.net,
 	    s->peer.addr);
 	STAT_ADD(env->stats, logins, 1);
@@ -273,6 +292,8 @@ login_start_hash(struct login *l)
 	h->req = l->req;
 	l->req = NULL;
 	if ((err = work_submit(s->env->work, &h->job)) < 0) {
+		l->req = h->req;
+		h->req = NULL;
 		op_free(&h->job.op);
 		return login_tempfail(l, err);
 	}
@@ -330,6 +351,7 @@ login_ask_throttle(struct login *l)
 	switch (throttle_check(env->throttle, &who, env_now_ms(env),
 	    &l->delay_until_ms)) {
 	case THROTTLE_PASS:
+		l->is_open = true;
 		return login_check(l);
 	case THROTTLE_WAIT:
 		if (l->waits++ < WAITS_MAX) {

@@ -109,6 +109,7 @@ struct login {
 	struct op *op;			/* out now, or NULL */
 	struct cred_request *req;	/* come home; owned */
 	unsigned waits;
+	bool is_open;			/* the throttle counts it */
 };
 
 void login_init(struct login *l, struct session *s,

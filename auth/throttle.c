@@ -213,6 +213,15 @@ throttle_check(struct throttle *t, const struct throttle_who *who,
 }
 
 void
+throttle_give_up(struct throttle *t, const struct throttle_who *who)
+{
+	if (who->is_exempt)
+		return;		/* it was not counted */
+	for (size_t i = 0; i < COUNT(kinds); i++)
+		note_end(find_entry(t, kinds[i], who));
+}
+
+void
 throttle_failure(struct throttle *t, const struct throttle_who *who,
     int64_t now_ms)
 {

@@ -63,6 +63,9 @@ void throttle_free(struct throttle *t);
 enum throttle_verdict throttle_check(struct throttle *t,
     const struct throttle_who *who, int64_t now_ms, int64_t *until_ms);
 
+/* One that was let through has come to nothing: there was no guess. */
+void throttle_give_up(struct throttle *t, const struct throttle_who *who);
+
 void throttle_failure(struct throttle *t, const struct throttle_who *who,
     int64_t now_ms);
 

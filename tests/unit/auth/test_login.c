@@ -596,6 +596,26 @@ TEST(test_login_may_end_with_an_op_out)
 	login_fixture_release(&f);
 }
 
+/* No guess was made: whoever comes next does not wait for it. */
+TEST(test_login_that_is_given_up_is_not_counted_on)
+{
+	struct span first = SPAN("n,,n=ann,r=abcdefgh");
+	struct login_fixture f;
+
+	login_fixture_init(&f, SCOPE_IMAP);
+	for (int i = 0; i < THROTTLE_OPEN_MAX + 5; i++) {
+		CHECK_EQ(login_fixture_auth(&f, "SCRAM-SHA-256", &first),
+		    LOGIN_CONTINUE);
+		if (i % 2)
+			CHECK_EQ(login_response(&f.login, SPAN("*")),
+			    LOGIN_FAIL);
+		login_fixture_reconnect(&f);
+	}
+	CHECK_EQ(login_fixture_password(&f, "ann", "pencil"), LOGIN_OK);
+	CHECK_EQ(f.delayed_ms, 0);
+	login_fixture_release(&f);
+}
+
 TEST(test_login_keeps_no_secret_after_the_end)
 {
 	struct login_fixture f;
@@ -656,6 +676,7 @@ main(void)
 		    test_login_announces_what_the_connection_permits),
 		cmocka_unit_test(test_login_refuses_what_was_not_announced),
 		cmocka_unit_test(test_login_may_end_with_an_op_out),
+		cmocka_unit_test(test_login_that_is_given_up_is_not_counted_on),
 		cmocka_unit_test(test_login_keeps_no_secret_after_the_end),
 	};
 
