@@ -242,6 +242,35 @@ wants_bytes(const struct conn *c)
 	    conn_unsent(c) < conn_out_high(c);
 }
 
+/*
+ * A client whose system holds small packets back (Nagle) until the last one
+ * is acknowledged, which ours puts off in the hope of something to send with
+ * it: a literal and the line end behind it would take 40 ms. Where there is
+ * nothing to send, and more must come, say so at once.
+ */
+static void
+acknowledge(struct conn *c)
+{
+	int on = 1;
+
+	if (c->has_received && !c->has_sent && c->state == CONN_OPEN &&
+	    c->session->want == WANT_INPUT)
+		(void)setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &on,
+		    sizeof on);
+	c->has_received = c->has_sent = false;
+}
+
+/*
+ * Whether the session waits for time alone, as a log-in does that is slowed,
+ * while the peer has gone: then it would only take up room.
+ */
+static bool
+waits_for_nobody(const struct conn *c)
+{
+	return c->is_gone && c->session->want == WANT_PAUSE &&
+	    list_is_empty(&c->session->ops_out);
+}
+
 static void
 go_open(struct conn *c)
 {
@@ -265,7 +294,9 @@ go_open(struct conn *c)
 	if (c->state == CONN_OPEN) {
 		c->is_muted = !wants_bytes(c) && (c->is_muted || c->can_read);
 		c->can_read = false;
+		c->must_close = c->must_close || waits_for_nobody(c);
 	}
+	acknowledge(c);
 }
 
 /*
@@ -322,6 +353,9 @@ conn_poll(struct conn *c)
 		events |= UV_READABLE;
 	if (c->is_blocked && c->state != CONN_LINGER)
 		events |= UV_WRITABLE;
+	/* Unread input hides the peer's end: told once, by another way. */
+	if (c->is_muted && !c->is_gone && c->state == CONN_OPEN)
+		events |= UV_DISCONNECT;
 	if (events == c->poll_events)
 		return;
 	c->poll_events = events;
@@ -415,6 +449,8 @@ on_poll(uv_poll_t *h, int status, int events)
 		c->can_read = true;
 	if (events & UV_WRITABLE)
 		c->is_blocked = false;
+	if (events & UV_DISCONNECT)
+		c->is_gone = true;
 	conn_go(c);
 	loop_turn_end(l, start);
 }
@@ -449,7 +485,8 @@ on_timer(uv_timer_t *h)
 		c->must_close = true;
 	} else if (is_due(c->phase_ms, now)) {
 		c->must_close = true;
-	} else if (c->state == CONN_OPEN && is_due(s->deadline_ms, now)) {
+	} else if (c->state == CONN_OPEN && s->want != WANT_CLOSE &&
+	    is_due(s->deadline_ms, now)) {
 		s->deadline_ms = 0;
 		c->is_stuck = false;
 		conn_borrow(c);
@@ -475,7 +512,8 @@ on_ready(struct loop_task *t)
 	struct conn *c = CONTAINER_OF(t, struct conn, ready);
 
 	c->is_stuck = false;
-	if (c->must_stop && c->state == CONN_OPEN)
+	if (c->must_stop && c->state == CONN_OPEN &&
+	    c->session->want != WANT_CLOSE)
 		c->session->ops->stop(c->session, c->stop_reason);
 	else if (c->must_stop && (c->state == CONN_HANDSHAKE ||
 	    c->state == CONN_CONNECT))

@@ -51,6 +51,7 @@ conn_receive(struct conn *c)
 	if (n > 0) {
 		b->len += (size_t)n;
 		b->p[b->len] = '\0';
+		c->has_received = true;
 		c->is_stuck = c->is_stuck && c->tls;
 	} else if (n == 0) {
 		c->has_eof = true;
@@ -117,8 +118,10 @@ send_buf(struct conn *c, struct buf *b)
 			break;
 		}
 	}
-	if (sent)
+	if (sent) {
 		c->stall_ms = 0;	/* it moves: the wait begins anew */
+		c->has_sent = true;
+	}
 	buf_consume(b, sent);
 	return b->len == 0;
 }

@@ -57,6 +57,9 @@ struct conn {
 	bool is_blocked;	/* the socket takes no more for now */
 	bool is_stuck;		/* the session needs more than in has */
 	bool has_eof;		/* the peer has ended */
+	bool is_gone;		/* it will send no more; not read so far */
+	bool has_received;	/* in this turn */
+	bool has_sent;
 	bool is_turn;		/* turn() may be called */
 	bool has_failed;	/* the socket or TLS is no use any more */
 	/* Of connections that we make; their session is there at once. */

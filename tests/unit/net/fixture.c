@@ -123,6 +123,13 @@ run_command(struct lines *l, struct span line)
 	} else if (span_is(line, "STARTTLS")) {
 		buf_adds(s->out, "go\r\n");
 		s->want = WANT_TLS;
+	} else if (span_is(line, "SLOW")) {
+		s->deadline_ms = env_now_ms(s->env) + 1000000;
+		s->want = WANT_PAUSE;
+	} else if (span_is(line, "LATE")) {
+		s->deadline_ms = env_now_ms(s->env);
+		usleep(3000);
+		s->want = WANT_CLOSE;
 	} else if (span_is(line, "QUIT")) {
 		buf_adds(s->out, "bye\r\n");
 		s->want = WANT_CLOSE;

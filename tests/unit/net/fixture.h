@@ -81,6 +81,8 @@ void client_close(struct client *c);
  *   BIG n     n bytes of 'x' in turns of 64 KiB, then "end"
  *   LOGIN n   is account n from now on
  *   DEAD ms   a deadline; "timeout" and the end when it passes
+ *   SLOW      waits for a deadline that is far away, and for nothing else
+ *   LATE      takes longer than a turn to end, when its deadline has passed
  *   EAT n     consumes nothing until there are n bytes
  *   PEER      what it knows of the peer
  *   STARTTLS  "go", then TLS

@@ -286,6 +286,33 @@ TEST(test_conn_ends_when_the_peer_resets)
 	finish(&w, &c);
 }
 
+/* A log-in that is slowed must not hold a place for somebody who has gone. */
+TEST(test_conn_ends_a_wait_for_time_when_the_peer_has_gone)
+{
+	struct world w;
+	struct client c;
+
+	start(&w, &c, SERVICE_PLAIN);
+	client_says(&w, &c, "ECHO a\r\nSLOW\r\nECHO unread\r\n");
+	UNTIL(&w, client_has(&c, "a\r\n"));
+	client_close(&c);
+	UNTIL(&w, w.ended == 1);
+	CHECK_EQ(w.timeouts, 0);
+	finish(&w, &c);
+}
+
+TEST(test_conn_calls_no_timeout_of_a_session_that_has_ended)
+{
+	struct world w;
+	struct client c;
+
+	start(&w, &c, SERVICE_PLAIN);
+	client_says(&w, &c, "LATE\r\n");
+	UNTIL(&w, (client_read(&c, SIZE_MAX), c.has_ended));
+	CHECK_EQ(w.timeouts, 0);
+	finish(&w, &c);
+}
+
 TEST(test_conn_calls_timeout_once_when_the_deadline_passes)
 {
 	struct world w;
@@ -532,6 +559,10 @@ main(void)
 		    test_conn_finishes_what_is_pending_when_the_peer_ends),
 		cmocka_unit_test(test_conn_ends_when_the_peer_does),
 		cmocka_unit_test(test_conn_ends_when_the_peer_resets),
+		cmocka_unit_test(
+		    test_conn_ends_a_wait_for_time_when_the_peer_has_gone),
+		cmocka_unit_test(
+		    test_conn_calls_no_timeout_of_a_session_that_has_ended),
 		cmocka_unit_test(
 		    test_conn_calls_timeout_once_when_the_deadline_passes),
 		cmocka_unit_test(test_conn_follows_a_deadline_that_moves_back),
