@@ -20,10 +20,14 @@
 #define ACCEPT_TURN 32		/* connections taken in one turn */
 #define SHED_TURN 32		/* of these closed when there is no room */
 #define REST_MS 250		/* then accepting rests */
+#define MINUTE_MS 60000
+#define REFUSALS_LOGGED 10	/* in a minute, one by one */
 
 struct listener {
 	uv_poll_t poll;
 	struct loop_timer rest;
+	struct loop_timer minute;	/* of refusals, from the first on */
+	unsigned refusals;		/* in it */
 	struct loop *loop;
 	struct env *env;
 	struct service *service;
@@ -170,6 +174,37 @@ listener_port(int fd)
 
 /* ---- accepting ---- */
 
+/* A flood is told of by its first lines, and then by one a minute. */
+static void
+log_refused(struct listener *l, const char *from, const char *reason)
+{
+	if (l->refusals++ == 0)
+		loop_timer_start(l->loop, &l->minute, MINUTE_MS, 0);
+	if (l->refusals <= REFUSALS_LOGGED)
+		log_refusal(l->env->log, "net", reason, span_of(from),
+		    span_of(l->service->name));
+}
+
+static void
+end_minute(struct listener *l)
+{
+	char reason[80];
+
+	if (l->refusals > REFUSALS_LOGGED) {
+		(void)snprintf(reason, sizeof reason, "too many connections, "
+		    "of %u more", l->refusals - REFUSALS_LOGGED);
+		log_refusal(l->env->log, "net", reason, span_of("many"),
+		    span_of(l->service->name));
+	}
+	l->refusals = 0;
+}
+
+static void
+on_minute(struct loop_timer *t)
+{
+	end_minute(CONTAINER_OF(t, struct listener, minute));
+}
+
 static void
 refuse(struct listener *l, int fd, const struct addr *a, const char *reason)
 {
@@ -179,8 +214,7 @@ refuse(struct listener *l, int fd, const struct addr *a, const char *reason)
 	if (a)
 		addr_text(a, from, sizeof from);
 	STAT_ADD(l->env->stats, connections_refused, 1);
-	log_refusal(l->env->log, "net", reason, span_of(from),
-	    span_of(l->service->name));
+	log_refused(l, from, reason);
 	/* A new socket takes a line at once, or the peer can do without. */
 	if (line && l->service->tls_mode != SERVICE_IMPLICIT)
 		(void)send(fd, line, strlen(line),
@@ -316,6 +350,7 @@ listener_start(struct loop *loop, struct env *env, int fd,
 	l->fd = fd;
 	l->spare_fd = -1;
 	l->rest.fire = on_rested;
+	l->minute.fire = on_minute;
 	l->poll.data = l;
 	spare_open(l);
 	if (uv_poll_init_socket(&loop->uv, &l->poll, fd) < 0)
@@ -336,6 +371,8 @@ listener_stop(struct listener *l)
 	if (!l)
 		return;
 	loop_timer_stop(&l->rest);
+	loop_timer_stop(&l->minute);
+	end_minute(l);
 	uv_close((uv_handle_t *)&l->poll, on_closed);
 	(void)close(l->fd);
 	if (l->spare_fd >= 0)

@@ -77,6 +77,46 @@ TEST(test_listener_tells_one_too_many_to_go)
 	world_release(&w);
 }
 
+/* Lines of refusals, and the last of them. */
+static unsigned refusals;
+static char last_refusal[200];
+
+static void
+count_refusals(struct log *l, enum log_level level, struct span line)
+{
+	char text[sizeof last_refusal];
+
+	(void)l;
+	(void)level;
+	snprintf(text, sizeof text, "%.*s", (int)line.len, line.p);
+	if (!strstr(text, " refused "))
+		return;
+	refusals++;
+	memcpy(last_refusal, text, sizeof text);
+}
+
+TEST(test_listener_logs_the_first_refusals_and_counts_the_others)
+{
+	struct world w;
+	struct client one, many[25];
+
+	world_init(&w);
+	w.log.sink = count_refusals;
+	w.limits.set.pending = 1;
+	world_listen(&w, SERVICE_PLAIN);
+	connect_and_wait(&w, &one, "hello\r\n");
+	for (size_t i = 0; i < COUNT(many); i++)
+		connect_and_wait(&w, &many[i], "busy\r\n");
+	CHECK_EQ(STAT_GET(&w.stats, connections_refused), COUNT(many));
+	CHECK_EQ(refusals, 10);
+	for (size_t i = 0; i < COUNT(many); i++)
+		client_close(&many[i]);
+	client_close(&one);
+	world_release(&w);
+	CHECK_EQ(refusals, 11);
+	CHECK(strstr(last_refusal, "of 15 more"));
+}
+
 TEST(test_listener_stops_one_login_too_many)
 {
 	struct world w;
@@ -243,6 +283,8 @@ main(void)
 		cmocka_unit_test(test_listener_says_why_it_cannot_bind),
 		cmocka_unit_test(test_listener_keeps_ipv6_to_itself),
 		cmocka_unit_test(test_listener_tells_one_too_many_to_go),
+		cmocka_unit_test(
+		    test_listener_logs_the_first_refusals_and_counts_the_others),
 		cmocka_unit_test(test_listener_stops_one_login_too_many),
 		cmocka_unit_test(test_listener_survives_having_no_descriptors),
 		cmocka_unit_test(
