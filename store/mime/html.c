@@ -1,13 +1,17 @@
 /*
- * HTML made readable in one line: for a preview, not for showing.
+ * HTML made readable: for a preview and for searching, not for showing.
+ *
+ * A machine that takes a byte after the other, so that a text of any size can
+ * be stripped as it comes, in pieces cut anywhere. What it must remember is a
+ * name or an entity, a few bytes.
  */
 #include "store/mime/text.h"
 
-#include "server/base/cursor.h"
 #include "server/base/utf8.h"
 #include "server/base/xalloc.h"
 
-#define ENTITY_MAX 10	/* bytes between "&" and ";" */
+/* A ">" between quotes ends no tag, but for one this far behind the first. */
+#define QUOTED_MAX 65536
 
 static const struct {
 	char name[8];
@@ -97,112 +101,244 @@ entity_value(struct span name)
 	return 0;
 }
 
-static void
-read_entity(struct buf *out, struct cursor *c)
-{
-	struct span rest = span_head(span_make(c->p + 1,
-	    cursor_left(c) - 1), ENTITY_MAX + 1);
-	const char *semicolon = span_chr(rest, ';');
-	uint32_t cp = 0;
+/* ---- the machine ---- */
 
-	if (semicolon)
-		cp = entity_value(span_make(rest.p,
-		    (size_t)(semicolon - rest.p)));
+static struct span
+held(const struct html_strip *h)
+{
+	return span_make(h->held, h->held_len);
+}
+
+static void
+put_entity(struct html_strip *h, struct buf *out, bool has_end)
+{
+	uint32_t cp = has_end ? entity_value(held(h)) : 0;
+
 	if (cp) {
 		utf8_encode(out, cp);
-		c->p = semicolon + 1;
-	} else {
-		buf_addc(out, *c->p++);
-	}
-}
-
-/* Behind the next what, or the end. */
-static void
-skip_past(struct cursor *c, const char *what)
-{
-	size_t len = strlen(what);
-	const char *at = memmem(c->p, cursor_left(c), what, len);
-
-	c->p = at ? at + len : c->end;
-}
-
-/*
- * The rest of a tag, behind its name. A ">" between quotes ends none. A quote
- * that is not closed is looked for once at most, since then there is no other
- * of its kind in all that follows.
- */
-static void
-skip_tag(struct cursor *c)
-{
-	int ch;
-
-	while ((ch = cursor_next(c)) >= 0 && ch != '>') {
-		const char *close = NULL;
-
-		if (ch == '"' || ch == '\'')
-			close = memchr(c->p, ch, cursor_left(c));
-		if (close)
-			c->p = close + 1;
-	}
-}
-
-/* Behind the end tag of a hidden element, or to the end. */
-static void
-skip_hidden(struct cursor *c, struct span name)
-{
-	const char *lt;
-
-	while ((lt = memchr(c->p, '<', cursor_left(c))) != NULL) {
-		c->p = lt + 1;
-		if (cursor_skip(c, '/') &&
-		    span_ieq(cursor_while(c, is_name_char), name)) {
-			skip_tag(c);
-			return;
-		}
-	}
-	c->p = c->end;
-}
-
-/* From a "<" on. */
-static void
-read_tag(struct buf *out, struct cursor *c)
-{
-	struct span name;
-	bool is_end;
-
-	if (cursor_skip_word(c, "<!--")) {
-		skip_past(c, "-->");
 		return;
 	}
-	c->p++;
-	is_end = cursor_skip(c, '/');
-	name = cursor_while(c, is_name_char);
-	if (name.len == 0 && !is_end && cursor_peek(c) != '!' &&
-	    cursor_peek(c) != '?') {
-		buf_addc(out, '<');	/* "1 < 2" */
-		return;
-	}
-	skip_tag(c);
-	if (!is_end && is_listed(name, hidden_names, COUNT(hidden_names)))
-		skip_hidden(c, name);
-	if (!is_listed(name, inline_names, COUNT(inline_names)))
+	buf_addc(out, '&');
+	buf_addspan(out, held(h));
+	if (has_end)
+		buf_addc(out, ';');
+}
+
+/* The name of a tag is there whole. */
+static void
+name_read(struct html_strip *h, struct buf *out)
+{
+	if (!is_listed(held(h), inline_names, COUNT(inline_names)))
 		buf_addc(out, ' ');
+	h->hides = !h->is_end &&
+	    is_listed(held(h), hidden_names, COUNT(hidden_names));
+	if (h->hides) {
+		memcpy(h->hidden, h->held, h->held_len);
+		h->hidden_len = h->held_len;
+	}
+	h->state = HTML_TAG;
+}
+
+/* Collects a name; one that is too long is none that we know. */
+static bool
+name_adds(struct html_strip *h, char c)
+{
+	if (!is_name_char((unsigned char)c))
+		return false;
+	if (h->held_len < sizeof h->held)
+		h->held[h->held_len++] = c;
+	return true;
+}
+
+static void
+begin(struct html_strip *h, enum html_state state)
+{
+	h->state = state;
+	h->held_len = 0;
+}
+
+/* What each state does with a byte. False: the next state is to have it. */
+
+static bool
+text_byte(struct html_strip *h, struct buf *out, char c)
+{
+	if (c == '<')
+		begin(h, HTML_LT);
+	else if (c == '&')
+		begin(h, HTML_ENTITY);
+	else
+		buf_addc(out, c);
+	return true;
+}
+
+static bool
+entity_byte(struct html_strip *h, struct buf *out, char c)
+{
+	if (h->held_len < ENTITY_MAX && (c == '#' ||
+	    is_name_char((unsigned char)c))) {
+		h->held[h->held_len++] = c;
+		return true;
+	}
+	put_entity(h, out, c == ';');
+	h->state = HTML_TEXT;
+	return c == ';';
+}
+
+static bool
+lt_byte(struct html_strip *h, struct buf *out, char c)
+{
+	h->is_end = c == '/';
+	if (c == '!')
+		h->state = HTML_BANG;
+	else if (c == '/' || c == '?' || is_name_char((unsigned char)c))
+		h->state = HTML_NAME;
+	if (h->state != HTML_LT)
+		return c == '!' || c == '/';
+	buf_addc(out, '<');	/* "1 < 2" */
+	h->state = HTML_TEXT;
+	return false;
+}
+
+static bool
+bang_byte(struct html_strip *h, struct buf *out, char c)
+{
+	if (c == '-') {
+		h->dashes = 0;
+		h->state = h->state == HTML_BANG ? HTML_BANG_DASH :
+		    HTML_COMMENT;
+		return true;
+	}
+	buf_addc(out, ' ');
+	h->hides = false;
+	h->state = HTML_TAG;
+	return false;
+}
+
+static bool
+comment_byte(struct html_strip *h, char c)
+{
+	if (c == '>' && h->dashes >= 2)
+		h->state = HTML_TEXT;
+	h->dashes = c == '-' ? MIN(h->dashes + 1, 2) : 0;
+	return true;
+}
+
+static bool
+tag_byte(struct html_strip *h, char c)
+{
+	if (c == '>') {
+		h->state = h->hides ? HTML_HIDDEN : HTML_TEXT;
+	} else if (c == '"' || c == '\'') {
+		h->state = HTML_QUOTED;
+		h->quote = c;
+		h->quoted = 0;
+	}
+	return true;
+}
+
+static bool
+quoted_byte(struct html_strip *h, char c)
+{
+	if (c == h->quote)
+		h->state = HTML_TAG;
+	else if (++h->quoted > QUOTED_MAX && c == '>')
+		return tag_byte(h, c);
+	return true;
+}
+
+/* Only its own end tag ends a hidden element. */
+static bool
+hidden_byte(struct html_strip *h, char c)
+{
+	if (c == '<')
+		begin(h, HTML_HIDDEN_LT);
+	else if (h->state == HTML_HIDDEN_LT && c == '/')
+		h->state = HTML_HIDDEN_NAME;
+	else if (h->state != HTML_HIDDEN_NAME || !name_adds(h, c))
+		h->state = HTML_HIDDEN;
+	return true;
+}
+
+static bool
+hidden_name_byte(struct html_strip *h, char c)
+{
+	if (is_name_char((unsigned char)c) ||
+	    !span_ieq(held(h), span_make(h->hidden, h->hidden_len)))
+		return hidden_byte(h, c);
+	h->hides = false;
+	h->state = HTML_TAG;
+	return false;
+}
+
+static bool
+take_byte(struct html_strip *h, struct buf *out, char c)
+{
+	switch (h->state) {
+	case HTML_TEXT:
+		return text_byte(h, out, c);
+	case HTML_ENTITY:
+		return entity_byte(h, out, c);
+	case HTML_LT:
+		return lt_byte(h, out, c);
+	case HTML_NAME:
+		if (name_adds(h, c))
+			return true;
+		name_read(h, out);
+		return false;
+	case HTML_BANG:
+	case HTML_BANG_DASH:
+		return bang_byte(h, out, c);
+	case HTML_COMMENT:
+		return comment_byte(h, c);
+	case HTML_TAG:
+		return tag_byte(h, c);
+	case HTML_QUOTED:
+		return quoted_byte(h, c);
+	case HTML_HIDDEN:
+	case HTML_HIDDEN_LT:
+		return hidden_byte(h, c);
+	case HTML_HIDDEN_NAME:
+		return hidden_name_byte(h, c);
+	}
+	return true;
+}
+
+void
+html_strip_add(struct html_strip *h, struct buf *out, struct span html)
+{
+	const char *p = html.p, *end = html.p + html.len;
+
+	while (p < end) {
+		const char *start = p;
+
+		while (h->state == HTML_TEXT && p < end && *p != '<' &&
+		    *p != '&')
+			p++;
+		buf_add(out, start, (size_t)(p - start));
+		if (p < end && take_byte(h, out, *p))
+			p++;
+	}
+}
+
+void
+html_strip_finish(struct html_strip *h, struct buf *out)
+{
+	if (h->state == HTML_LT)
+		buf_addc(out, '<');
+	else if (h->state == HTML_ENTITY)
+		put_entity(h, out, false);
+	else if (h->state == HTML_NAME)
+		name_read(h, out);
+	else if (h->state == HTML_BANG || h->state == HTML_BANG_DASH)
+		buf_addc(out, ' ');
+	*h = (struct html_strip){ 0 };
 }
 
 void
 text_strip_html(struct buf *out, struct span html)
 {
-	struct cursor c = cursor_of_span(html);
+	struct html_strip h = { 0 };
 
-	while (!cursor_at_end(&c)) {
-		const char *start = c.p;
-
-		while (c.p < c.end && *c.p != '<' && *c.p != '&')
-			c.p++;
-		buf_add(out, start, (size_t)(c.p - start));
-		if (cursor_peek(&c) == '<')
-			read_tag(out, &c);
-		else if (cursor_peek(&c) == '&')
-			read_entity(out, &c);
-	}
+	html_strip_add(&h, out, html);
+	html_strip_finish(&h, out);
 }

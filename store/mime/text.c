@@ -96,6 +96,9 @@ struct text_scan {
 	size_t keep;		/* bytes of the longest needle, less one */
 	struct buf decoded;	/* after the transfer encoding */
 	struct buf text;	/* after the charset */
+	bool is_html;
+	struct html_strip html;
+	struct buf plain;	/* of HTML, what is read */
 	struct buf window;	/* folded: the end of before, and what is new */
 };
 
@@ -125,13 +128,16 @@ text_scan_new(const struct part *part, const struct span *folded_needles,
 	t->needles = folded_needles;
 	t->found = found;
 	t->count = count;
+	t->is_html = span_is(part->type, "text") &&
+	    span_is(part->subtype, "html");
 	for (size_t i = 0; i < count; i++) {
-		found[i] = folded_needles[i].len == 0;
+		found[i] = found[i] || folded_needles[i].len == 0;
 		if (folded_needles[i].len)
 			t->keep = MAX(t->keep, folded_needles[i].len - 1);
 	}
 	buf_init(&t->decoded);
 	buf_init(&t->text);
+	buf_init(&t->plain);
 	buf_init(&t->window);
 	return t;
 }
@@ -140,8 +146,15 @@ text_scan_new(const struct part *part, const struct span *folded_needles,
 static void
 scan_text(struct text_scan *t)
 {
-	utf8_fold(&t->window, buf_span(&t->text));
-	buf_clear(&t->text);
+	struct buf *text = &t->text;
+
+	if (t->is_html) {
+		html_strip_add(&t->html, &t->plain, buf_span(&t->text));
+		buf_clear(&t->text);
+		text = &t->plain;
+	}
+	utf8_fold(&t->window, buf_span(text));
+	buf_clear(text);
 	for (size_t i = 0; i < t->count; i++)
 		if (!t->found[i])
 			t->found[i] = text_contains(buf_span(&t->window),
@@ -185,6 +198,10 @@ text_scan_finish(struct text_scan *t)
 	charset_add(t->charset, &t->text, t->decoded.p, t->decoded.len);
 	charset_finish(t->charset, &t->text);
 	scan_text(t);
+	if (t->is_html) {
+		html_strip_finish(&t->html, &t->plain);
+		scan_text(t);
+	}
 }
 
 void
@@ -195,6 +212,7 @@ text_scan_free(struct text_scan *t)
 	charset_free(t->charset);
 	buf_release(&t->decoded);
 	buf_release(&t->text);
+	buf_release(&t->plain);
 	buf_release(&t->window);
 	free(t);
 }

@@ -29,7 +29,7 @@ scan(enum part_encoding encoding, struct span in, struct span needle,
 	struct param charset = { SPAN("charset"), SPAN("utf-8") };
 	struct part p = { .encoding = encoding, .params = { &charset, 1 } };
 	struct text_scan *t;
-	bool found;
+	bool found = false;
 
 	t = text_scan_new(&p, &needle, 1, &found);
 	while (in.len) {

@@ -86,7 +86,7 @@ scan_in_pieces(const char *message, const char *needle, size_t step)
 	struct digest d;
 	struct span body, needles[2] = { SPAN("not there"), { NULL, 0 } };
 	struct text_scan *t;
-	bool found[2];
+	bool found[2] = { false, false };
 
 	needles[1] = span_of(needle);
 	mime_digest(span_of(message), &a, &d);
@@ -171,7 +171,7 @@ TEST(test_html_loses_its_tags)
 		{ "1 < 2", "1 < 2" },
 		/* The end comes in the middle */
 		{ "a<", "a<" }, { "a<b", "a" }, { "a</", "a " },
-		{ "a<b x=\"", "a" }, { "a<b x=\"y>z", "az" },
+		{ "a<b x=\"", "a" }, { "a<b x=\"y>z", "a" },
 		{ "a<!--", "a" }, { "a<!--x--", "a" }, { "a<!-", "a " },
 		{ "a<style>b", "a " }, { "a<style>b</", "a " },
 		{ "a<style>b</style", "a " }, { "a&", "a&" },
@@ -182,12 +182,33 @@ TEST(test_html_loses_its_tags)
 		struct span in = span_of(rows[i].in);
 		char *copy = xmemdup(in.p, in.len);
 		struct buf out = BUF_INIT;
+		struct html_strip h = { 0 };
 
 		text_strip_html(&out, span_make(copy, in.len));
+		CHECK_STR(out.p, rows[i].out);
+		buf_clear(&out);
+		for (size_t at = 0; at < in.len; at++)
+			html_strip_add(&h, &out, span_make(in.p + at, 1));
+		html_strip_finish(&h, &out);
 		CHECK_STR(out.p, rows[i].out);
 		buf_release(&out);
 		free(copy);
 	}
+}
+
+/* A quote that nobody closes hides no more than a long value may have. */
+TEST(test_html_ends_a_tag_whose_quote_has_no_end)
+{
+	struct buf in = BUF_INIT, out = BUF_INIT;
+
+	buf_adds(&in, "a<img src=\"");
+	for (int i = 0; i < 70000; i++)
+		buf_addc(&in, 'x');
+	buf_adds(&in, ">b");
+	text_strip_html(&out, buf_span(&in));
+	CHECK_STR(out.p, "a b");
+	buf_release(&in);
+	buf_release(&out);
 }
 
 int
@@ -202,6 +223,7 @@ main(void)
 		    test_header_contains_looks_at_decoded_and_folded_text),
 		cmocka_unit_test(test_scan_finds_text_under_its_encodings),
 		cmocka_unit_test(test_html_loses_its_tags),
+		cmocka_unit_test(test_html_ends_a_tag_whose_quote_has_no_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
