@@ -133,6 +133,15 @@ class Reader:
         return items
 
 
+def expand(numbers):
+    """[1, 2, 3, 7] of 1:3,7"""
+    found = []
+    for part in numbers.split(","):
+        ends = [int(n) for n in part.split(":")]
+        found += range(min(ends), max(ends) + 1)
+    return found
+
+
 class Message:
     """What the client knows of one: None is unknown."""
     __slots__ = ("uid", "flags")
@@ -253,6 +262,15 @@ class Client:
                 r.skip(b" ")
                 numbers.append(r.number())
             answer = ("SEARCH", numbers)
+        elif name == b"VANISHED":
+            r.skip(b" ")
+            earlier = r.has(b"(EARLIER) ")
+            if earlier:
+                r.skip(b"(EARLIER) ")
+            uids = set(expand(r.word().decode()))
+            r.end()
+            self.see_vanished(earlier, uids)
+            answer = ("VANISHED", earlier, uids)
         elif name in (b"LIST", b"LSUB", b"XLIST"):
             r.skip(b" ")
             flags = r.flags()
@@ -316,6 +334,9 @@ class Client:
         if not 1 <= n <= len(messages):
             self.fail(f"EXPUNGE {n} of {len(messages)}")
         del messages[n - 1]
+
+    def see_vanished(self, earlier, uids):
+        self.fail("VANISHED, and nobody enabled QRESYNC")
 
     def see_fetch(self, n, items):
         messages = self.picture()

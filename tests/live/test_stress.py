@@ -1,13 +1,16 @@
 """Ten IMAP clients at random on the same mailboxes, with SMTP and POP3 beside.
 
 Each client keeps its own picture of its mailbox from untagged responses alone
-(imapwire.py); every few seconds all pause, and the pictures must be what a
-fresh client sees.
+(imapwire.py); some speak CONDSTORE or QRESYNC, come back with what they
+remember, and hold the server to its HIGHESTMODSEQ (resync.py). Meanwhile the
+server is restarted, and killed; the clients connect again. Every few seconds
+all pause, and the pictures must be what a fresh client sees.
 
-STRESS_SECONDS  how long (20)
+STRESS_SECONDS  how long (40)
 STRESS_SEED     of the random numbers; a failure names it
 """
 import hashlib
+import itertools
 import os
 import poplib
 import random
@@ -15,13 +18,15 @@ import threading
 import time
 
 import kp
-from imapwire import Broken, Client
+from imapwire import Broken, Client, expand
 from kp import mail
+from resync import ResyncClient
 
-SECONDS = float(os.environ.get("STRESS_SECONDS", "20"))
+SECONDS = float(os.environ.get("STRESS_SECONDS", "40"))
 SEED = int(os.environ.get("STRESS_SEED", "0")) or random.randrange(1 << 30)
-ROUND_S = 3
-CLIENTS = 10
+ROUND_S = 4
+# What each client enables.
+CLIENTS = (None,) * 5 + ("CONDSTORE",) * 2 + ("QRESYNC",) * 3
 MAILBOXES = ("INBOX", "Archive", "Work")
 FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft",
          "$One", "two", "Three")
@@ -39,10 +44,28 @@ class Shared:
         self.bodies = {}        # (UIDVALIDITY, UID) -> hash
         self.failures = []
         self.counts = {}
+        self.ends = 0           # of the server, begun
+        self.is_up = threading.Event()
+        self.is_up.set()
 
     def count(self, what):
         with self.lock:
             self.counts[what] = self.counts.get(what, 0) + 1
+
+    def when_up(self):
+        """Waits until the server is there; what survives() wants to know."""
+        while True:
+            self.is_up.wait()
+            ends = self.ends
+            if self.is_up.is_set():     # cleared before an end is counted
+                return ends
+
+    def survives(self, since):
+        """Whether trouble may be the server's end; waits until it is back."""
+        if self.ends == since:
+            return False
+        self.is_up.wait()
+        return True
 
     def see_body(self, key, body):
         digest = hashlib.sha256(body).digest()
@@ -58,14 +81,29 @@ class Actor:
         self.shared = shared
         self.rng = random.Random(seed)
         self.c = None
+        self.ends = 0               # of the server, before it connected
         self.connect()
 
+    def client(self, sock):
+        return Client(sock)
+
     def connect(self):
+        self.ends = self.shared.when_up()
         listener = self.rng.choice(["imap", "imap", "imaps"])
         user = self.shared.user
-        self.c = Client(self.shared.server.raw(listener).sock)
+        self.c = self.client(self.shared.server.raw(listener).sock)
         self.c.login(user.address, user.password)
         self.select()
+
+    def reconnect(self):
+        """The server has ended under us."""
+        while True:
+            try:
+                self.connect()
+                return
+            except (OSError, Broken):
+                if not self.shared.survives(self.ends):
+                    raise
 
     def select(self):
         self.c.select(self.rng.choice(MAILBOXES),
@@ -273,14 +311,22 @@ class Actor:
               ["uid_expunge"] * 2 + ["connect"])
     CROWD = ["store"] * 4 + ["expunge"] * 4 + ["uid_expunge"] * 2 + ["noop"]
 
+    def act(self):
+        crowded = self.c.messages and len(self.c.messages) > CROWDED
+        what = self.rng.choice(self.CROWD if crowded else self.COMMON)
+        try:
+            getattr(self, "do_" + what)()
+        except OSError:
+            if not self.shared.survives(self.ends):
+                raise
+            self.reconnect()
+            what = "reconnect"
+        self.shared.count(what)
+
     def run(self):
         try:
             while not self.shared.stop.is_set():
-                crowded = self.c.messages and len(self.c.messages) > CROWDED
-                what = self.rng.choice(self.CROWD if crowded
-                                       else self.COMMON)
-                getattr(self, "do_" + what)()
-                self.shared.count(what)
+                self.act()
         except Exception as e:      # told at the end
             self.shared.failures.append((e, list(self.c.trace)))
             self.shared.stop.set()
@@ -289,45 +335,138 @@ class Actor:
         return [(m.uid, m.flags) for m in self.c.messages]
 
 
-def expand(numbers):
-    found = []
-    for part in numbers.split(","):
-        ends = [int(n) for n in part.split(":")]
-        found += range(min(ends), max(ends) + 1)
-    return found
+class Resyncer(Actor):
+    """Comes back to each mailbox with what it remembers of it."""
+
+    def __init__(self, shared, seed, extension):
+        self.extension = extension
+        self.memories = {}          # by mailbox
+        self.box = None
+        super().__init__(shared, seed)
+
+    def client(self, sock):
+        return ResyncClient(sock, self.extension)
+
+    def try_(self, text, uid=False, holds=False):
+        if text.startswith("FETCH"):
+            text = text.replace("FLAGS)", "FLAGS MODSEQ)")
+        return super().try_(text, uid, holds)
+
+    def keep(self):
+        if self.c.memory:
+            self.memories[self.box] = self.c.memory
+
+    def select(self):
+        box = self.mailbox()
+        memory = self.memories.get(box)
+        if self.rng.random() < 0.1:
+            memory = None
+        self.c.resync(box, memory, read_only=self.rng.random() < 0.1)
+        self.box = box
+        self.shared.count("resync" if memory else "sync")
+
+    def look_around(self):
+        """Else there is seldom a whole picture to remember."""
+        if self.c.messages and not all(m.uid for m in self.c.messages):
+            self.c.ok("FETCH 1:* (UID FLAGS MODSEQ)", holds=True)
+        self.keep()
+
+    def do_select(self):
+        self.look_around()
+        super().do_select()
+
+    def do_connect(self):
+        self.look_around()
+        super().do_connect()
+
+    def reconnect(self):
+        self.keep()
+        super().reconnect()
+
+    def do_noop(self):
+        super().do_noop()
+        if self.rng.random() < 0.3:
+            self.look_around()
+
+    def do_fetch_all(self):
+        if self.c.messages and self.c.claim and self.rng.random() < 0.7:
+            self.c.changed_since(self.c.claim)
+            self.shared.count("CHANGEDSINCE")
+        else:
+            super().do_fetch_all()
+
+    def do_store(self):
+        numbers = self.numbers(True)
+        if not numbers or self.rng.random() < 0.7:
+            super().do_store()
+            return
+        modseq = max(0, self.c.claim - self.rng.choice([0, 0, 5]))
+        self.try_(f"STORE {numbers} (UNCHANGEDSINCE {modseq}) "
+                  f"+FLAGS ({self.flags()})", uid=True)
+
+
+def make_actor(shared, seed, extension):
+    return Resyncer(shared, seed, extension) if extension else \
+        Actor(shared, seed)
+
+
+def again_and_again(shared, what, step, pause_s):
+    """A thread beside the clients; the server's end is no fault of its own."""
+    while not shared.stop.is_set():
+        ends = shared.when_up()
+        try:
+            step()
+            shared.count(what)
+        except Exception as e:
+            if not shared.survives(ends):
+                shared.failures.append((e, []))
+                shared.stop.set()
+        time.sleep(pause_s)
 
 
 def deliver(shared):
-    try:
-        while not shared.stop.is_set():
-            shared.server.deliver(shared.user, mail(body="z" * 500 + "\r\n"))
-            shared.count("SMTP")
-            time.sleep(0.02)
-    except Exception as e:
-        shared.failures.append((e, []))
+    again_and_again(shared, "SMTP", lambda: shared.server.deliver(
+        shared.user, mail(body="z" * 500 + "\r\n")), 0.02)
 
 
 def read_by_pop3(shared):
     rng = random.Random(SEED)
+
+    def session():
+        p = shared.server.pop3(shared.user, "plain")
+        count = p.stat()[0]
+        for n in rng.sample(range(1, count + 1), min(count, 3)):
+            try:
+                p.retr(n)
+            except poplib.error_proto as e:
+                if "EOF" in str(e):
+                    raise
+            if rng.random() < 0.3:
+                p.dele(n)
+        if rng.random() < 0.8:
+            p.quit()
+        else:
+            p.close()
+    again_and_again(shared, "POP3", session, 0.05)
+
+
+def end_the_server(shared, how):
+    """In the middle of everything; back at once."""
+    if shared.stop.wait(ROUND_S / 3):
+        return
+    shared.is_up.clear()
+    shared.ends += 1
     try:
-        while not shared.stop.is_set():
-            p = shared.server.pop3(shared.user, "plain")
-            count = p.stat()[0]
-            for n in rng.sample(range(1, count + 1), min(count, 3)):
-                try:
-                    p.retr(n)
-                except poplib.error_proto:
-                    pass            # gone meanwhile
-                if rng.random() < 0.3:
-                    p.dele(n)
-            if rng.random() < 0.8:
-                p.quit()
-            else:
-                p.close()
-            shared.count("POP3")
-            time.sleep(0.05)
+        if how == "kill":
+            shared.server.kill()
+        else:
+            shared.server.stop()
+        shared.server.start()
+        shared.count(how)
     except Exception as e:
         shared.failures.append((e, []))
+        shared.stop.set()
+    shared.is_up.set()
 
 
 def compare(shared, actors):
@@ -358,11 +497,15 @@ def compare(shared, actors):
         fresh.logout()
 
 
-def run_round(shared, actors, seconds):
+def run_round(shared, actors, seconds, how):
+    """how the server ends in between: "stop", "kill" or None."""
     shared.stop.clear()
     threads = [threading.Thread(target=a.run) for a in actors] + [
         threading.Thread(target=deliver, args=(shared,)),
         threading.Thread(target=read_by_pop3, args=(shared,))]
+    if how:
+        threads.append(threading.Thread(target=end_the_server,
+                                        args=(shared, how)))
     for t in threads:
         t.start()
     shared.stop.wait(seconds)
@@ -381,12 +524,16 @@ def test_stress_leaves_every_picture_true(server):
     shared = Shared(server, user)
     with server.imap(user) as c:
         kp.ok(c.create("Work"))
-    actors = [Actor(shared, SEED + n) for n in range(CLIENTS)]
+    actors = [make_actor(shared, SEED + n, extension)
+              for n, extension in enumerate(CLIENTS)]
     end = time.monotonic() + SECONDS
+    ways = itertools.cycle([None, "kill", "stop"])
     while time.monotonic() < end:
-        run_round(shared, actors, min(ROUND_S, end - time.monotonic()))
+        run_round(shared, actors, ROUND_S, next(ways))
         compare(shared, actors)
     print(f"STRESS_SEED={SEED}", shared.counts)
     assert shared.counts["SMTP"] > 0 and shared.counts["POP3"] > 0
+    assert shared.counts["resync"] > 0
+    assert shared.counts["kill"] > 0 and shared.counts["stop"] > 0
     for actor in actors:
         actor.c.logout()
