@@ -1,6 +1,7 @@
 """Limits, by going over them; and what the server does in need."""
 import os
 import random
+import smtplib
 import socket
 import struct
 import threading
@@ -101,6 +102,41 @@ def test_messages_over_the_limit_are_for_another_connection(server, user):
     assert len(server.inbox(user)) == 100
 
 
+def test_parameters_of_a_command_are_bounded(server):
+    with smtp_hello(server) as c:
+        assert c.ask("EHLO " + "h" * 255).startswith("250")
+        assert c.ask("EHLO " + "h" * 256).startswith("501")
+        many = " ".join(f"X{n}=1" for n in range(40))
+        assert c.ask("MAIL FROM:<a@b.example> " + many)[0] == "5"
+        assert c.ask("MAIL FROM:<a@b.example>").startswith("250")
+
+
+def test_header_over_the_limit_is_stored_and_not_read_to_its_end(server,
+                                                                 user):
+    fields = b"".join(b"X-%d: %s\r\n" % (n, b"y" * 900)
+                      for n in range(1300))
+    message = (b"Subject: before\r\n" + fields +
+               b"From: late@example.test\r\n\r\nbody\r\n")
+    assert len(message) > 1024 * 1024
+    server.deliver(user, message)
+    with server.imap(user, mailbox="INBOX") as c:
+        stored = c.fetch("1", "(BODY.PEEK[])")[1][0][1]
+        assert stored.endswith(message)
+        envelope = c.fetch("1", "(ENVELOPE)")[1][0]
+        assert b'"before"' in envelope and b"late" not in envelope
+
+
+def test_senders_of_a_submission_are_bounded(server, user):
+    with server.submission(user) as c:
+        others = ", ".join([user.address] * 101)
+        with pytest.raises(smtplib.SMTPDataError) as e:
+            c.sendmail(user.address, [user.address],
+                       f"From: {others}\r\n\r\nx\r\n")
+        assert e.value.smtp_code == 550
+        c.sendmail(user.address, [user.address],
+                   f"From: {', '.join([user.address] * 100)}\r\n\r\nx\r\n")
+
+
 def test_auth_line_over_the_limit(server):
     with smtp_hello(server, "submissions") as c:
         assert c.ask("AUTH PLAIN " + "A" * 20000).startswith("5")
@@ -197,6 +233,44 @@ def test_imap_nesting_is_bounded(server, user):
         assert c.tagged("SEARCH " + deep)[1].startswith("t BAD")
         assert c.tagged("SEARCH " + "NOT " * 5000 + "ALL"
                         )[1].startswith("t BAD")
+
+
+@pytest.mark.parametrize("command, most", [
+    ("ID ({})", 30),
+    ("ENABLE {}", 32),
+    ("FETCH 1 ({})", 200),
+    ("UID FETCH 99 BODY.PEEK[HEADER.FIELDS ({})]", 200),
+    ("STORE 1 +FLAGS ({})", 200),
+])
+def test_imap_lists_are_bounded(server, user, command, most):
+    word = {"ID": '"k{0}" "v"', "ENABLE": "X{0}", "FETCH": "BODY.PEEK[{0}]",
+            "UID": "X-{0}", "STORE": "\\Seen"}[command.split()[0]]
+    server.deliver(user)
+    with imap_raw(server, user) as c:
+        c.tagged("SELECT INBOX")
+        for count, status in ((most, "t OK"), (most + 1, "t BAD"),
+                              (9 * most, "t BAD")):
+            words = " ".join(word.format(n + 1) for n in range(count))
+            assert c.tagged(command.format(words))[1].startswith(status)
+        assert c.tagged("NOOP")[1].startswith("t OK")
+
+
+def test_imap_text_to_search_for_is_bounded(server, user):
+    with imap_raw(server, user) as c:
+        c.tagged("SELECT INBOX")
+        for size, status in ((4096, b"a OK"), (4097, b"a BAD")):
+            c.send(b"a SEARCH BODY {%d+}\r\n" % size + b"x" * size + b"\r\n")
+            assert c.until("a")[1].encode().startswith(status)
+        assert c.tagged("NOOP")[1].startswith("t OK")
+
+
+def test_imap_messages_of_one_append_are_bounded(server, user):
+    with imap_raw(server, user) as c:
+        for count, status in ((100, "a OK"), (101, "a BAD")):
+            c.send(b"a APPEND INBOX" + b" {3+}\r\na\r\n" * count + b"\r\n")
+            assert c.until("a")[1].startswith(status)
+            answer = c.tagged("STATUS INBOX (MESSAGES)")
+            assert b"MESSAGES 100" in b"".join(answer[0])
 
 
 def test_imap_mailbox_names_are_bounded(server, user):
