@@ -334,47 +334,156 @@ def test_mutt_sends_and_files_a_copy(server, user, home, muttrc):
         assert b"gesendet von mutt" in data[0][1]
 
 
+class Screen:
+    """A program on a terminal: what it shows, what is typed."""
+
+    def __init__(self, home, command):
+        self.home = home
+        self.tmux = ["tmux", "-S", os.path.join(home, "tmux"), "-f",
+                     os.devnull]
+        self.command = command
+
+    def __enter__(self):
+        run(self.tmux + ["new-session", "-d", "-x", "100", "-y", "30",
+                         self.command], self.home)
+        return self
+
+    def __exit__(self, *what):
+        run(self.tmux + ["kill-server"], self.home, status=None)
+
+    def text(self):
+        return run(self.tmux + ["capture-pane", "-p"],
+                   self.home).stdout.decode()
+
+    def wait_for(self, text):
+        kp.wait_until(lambda: text in self.text(), f"{text} on the screen")
+
+    def keys(self, *what):
+        run(self.tmux + ["send-keys", *what], self.home)
+
+    def wait_end(self):
+        kp.wait_until(lambda: run(self.tmux + ["has-session"], self.home,
+                                  status=None).returncode != 0, "its end")
+
+
 @needs("mutt")
 @needs("tmux")
 def test_mutt_reads_and_flags(server, user, home, muttrc):
     server.deliver(user, mail("First one"))
     server.deliver(user, mail("Second one", body="the text inside\r\n"))
-    tmux = ["tmux", "-S", os.path.join(home, "tmux"), "-f", os.devnull]
-    run(tmux + ["new-session", "-d", "-x", "100", "-y", "30",
-                f"mutt -F {muttrc}"], home)
-
-    def screen():
-        return run(tmux + ["capture-pane", "-p"], home).stdout.decode()
-
-    def wait_for(text):
-        kp.wait_until(lambda: text in screen(), f"{text} in mutt")
-
-    def keys(*what):
-        run(tmux + ["send-keys", *what], home)
-    try:
-        wait_for("Second one")
-        assert "First one" in screen()
-        keys("2", "Enter")
-        keys("Enter")
-        wait_for("the text inside")
-        keys("i")
-        wait_for("First one")
-        keys("F")                       # flags the second
-        keys("1", "Enter")
-        keys("d")                       # deletes the first
+    with Screen(home, f"mutt -F {muttrc}") as mutt:
+        mutt.wait_for("Second one")
+        assert "First one" in mutt.text()
+        mutt.keys("2", "Enter")
+        mutt.keys("Enter")
+        mutt.wait_for("the text inside")
+        mutt.keys("i")
+        mutt.wait_for("First one")
+        mutt.keys("F")                       # flags the second
+        mutt.keys("1", "Enter")
+        mutt.keys("d")                       # deletes the first
         server.deliver(user, mail("Third one"))
-        wait_for("Third one")           # comes while mutt is open
-        keys("q")
-
-        def has_gone():
-            done = run(tmux + ["has-session"], home, status=None)
-            return done.returncode != 0
-        kp.wait_until(has_gone, "mutt ended")
-    finally:
-        run(tmux + ["kill-server"], home, status=None)
+        mutt.wait_for("Third one")           # comes while mutt is open
+        mutt.keys("q")
+        mutt.wait_end()
     with server.imap(user, mailbox="INBOX") as c:
         assert kp.exists(c) == 2
         assert flags_of(c, 1) >= {"\\Seen", "\\Flagged"}
+
+
+@needs("mutt")
+@needs("tmux")
+@pytest.mark.parametrize("qresync", ["yes", "no"])
+def test_mutt_comes_back_to_what_it_remembers(server, user, home, muttrc,
+                                              qresync):
+    """With a header cache: by CONDSTORE alone, and by QRESYNC."""
+    with open(muttrc, "a") as f:
+        f.write(f"set header_cache={home}/cache\n"
+                f"set imap_condstore=yes imap_qresync={qresync}\n")
+    for n in (1, 2, 3, 4):
+        server.deliver(user, mail(f"Number {n}"))
+    with Screen(home, f"mutt -F {muttrc}") as mutt:
+        mutt.wait_for("Number 4")
+        mutt.keys("q")
+        mutt.wait_end()
+    with server.imap(user, mailbox="INBOX") as c:
+        ok(c.store("2", "+FLAGS", "\\Flagged"))
+        ok(c.store("3", "+FLAGS", "\\Deleted"))
+        ok(c.expunge())
+    server.deliver(user, mail("Number 5"))
+    with Screen(home, f"mutt -F {muttrc}") as mutt:
+        mutt.wait_for("Number 5")
+        lines = [line for line in mutt.text().splitlines()
+                 if "Number" in line]
+        assert [line.split()[-1] for line in lines] == ["1", "2", "4", "5"]
+        assert "!" in lines[1] and "!" not in lines[0]
+        mutt.keys("q")
+        mutt.wait_end()
+
+
+# --------------------------------------------------- offlineimap, imapfilter
+
+@needs("offlineimap")
+def test_offlineimap_syncs_both_ways(server, full, home):
+    rc = write(home, "rc", f"""\
+        [general]
+        accounts = kp
+        metadata = {home}/state
+        [Account kp]
+        localrepository = near
+        remoterepository = far
+        [Repository near]
+        type = Maildir
+        localfolders = {home}/mail
+        [Repository far]
+        type = IMAP
+        remotehost = localhost
+        remoteport = {server.ports['imaps']}
+        remoteuser = {full.address}
+        remotepass = {full.password}
+        ssl = yes
+        sslcacertfile = {server.cert}
+        """)
+    args = ["offlineimap", "-c", rc, "-o", "-u", "quiet"]
+    run(args, home)
+    near = mailbox.Maildir(home + "/mail/INBOX")
+    assert sorted(m["Subject"] for m in near) == [
+        "Number 1", "Number 2", "Number 3"]
+    for key, m in near.iteritems():
+        if m["Subject"] == "Number 2":
+            m.set_flags("SF")
+            near[key] = m
+        if m["Subject"] == "Number 3":
+            near.remove(key)
+    near.add(mail("Made here").replace(b"\r\n", b"\n"))
+    server.deliver(full, mail("Number 4"))
+    run(args, home)
+    with server.imap(full, mailbox="INBOX") as c:
+        assert kp.exists(c) == 4
+        assert flags_of(c, 2) >= {"\\Seen", "\\Flagged"}
+    assert sorted(m["Subject"] for m in
+                  mailbox.Maildir(home + "/mail/INBOX")) == [
+        "Made here", "Number 1", "Number 2", "Number 4"]
+
+
+@needs("imapfilter")
+def test_imapfilter_searches_marks_and_moves(server, full, home):
+    rc = write(home, "f.lua", f"""\
+        options.starttls = true
+        options.certificates = true
+        a = IMAP {{ server = "localhost", port = {server.ports['imaps']},
+            username = "{full.address}", password = "{full.password}",
+            ssl = "auto" }}
+        a.INBOX:contain_subject("Number 1"):mark_flagged()
+        found = a.INBOX:is_unseen():contain_subject("Number 2")
+        found:move_messages(a.Archive)
+        a.INBOX:contain_subject("Number 3"):delete_messages()
+        """)
+    run(["imapfilter", "-c", rc, "-t", server.cert], home)
+    with server.imap(full, mailbox="INBOX") as c:
+        assert kp.exists(c) == 1
+        assert "\\Flagged" in flags_of(c, 1)
+        assert ok(c.select("Archive")) == [b"1"]
 
 
 # ------------------------------------------- Python's own, as a last witness
