@@ -36,11 +36,19 @@ struct reader {
 /* Whether the slice has had its time. */
 bool reader_is_due(const struct reader *r);
 
+/*
+ * Before a search is queued: its second shard as a job of its own, or NULL;
+ * and its way home, when both have had their slice.
+ */
+struct rjob *search_twin(struct rjob *j);
+void search_home(struct rjob *j, int err);
+
 /* Each returns 0 or ERR_* and sets job->more. */
 int slice_lookup(struct reader *r, struct rjob *j);
 int slice_list(struct reader *r, struct rjob *j);
 int slice_messages(struct reader *r, struct rjob *j);
 int slice_search(struct reader *r, struct rjob *j);
+int slice_search_twin(struct reader *r, struct rjob *j);
 int slice_load(struct reader *r, struct rjob *j);
 int slice_creds(struct reader *r, struct rjob *j);
 int slice_directory(struct reader *r, struct rjob *j);

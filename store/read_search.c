@@ -7,7 +7,12 @@
  * messages are decided early. All BODY and TEXT keys of a search share one
  * pass over the text. That pass may stop in the middle of a part when the
  * slice has had its time, and goes on in the next.
+ *
+ * A search of many rows is cut in two shards, for two readers at once; a
+ * slice is over when both have had theirs. What the upper one finds waits
+ * until the lower one is through, so that results come in order.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "server/base/err.h"
@@ -23,6 +28,8 @@
 #define HEADER_MAX (MIME_HEADER_MAX + 64u * 1024)	/* with the prefix */
 #define NEEDLES_MAX 256
 #define UIDS_MAX (SLICE_BYTES / sizeof(uint32_t))
+#define SHARDS 2
+#define SHARD_ROWS 256		/* fewer are not worth a second reader */
 
 enum stage { STAGE_SAVED, STAGE_DIGEST, STAGE_HEADER, STAGE_TEXT, STAGES };
 
@@ -37,8 +44,11 @@ struct search_state {
 	bool wants_saved;		/* there is a THREAD or SAVED key */
 	bool wants_fields;		/* there is a HEADER key */
 	bool wants_headers;		/* there is a TEXT key */
+	/* The shard's rows, [row, row_end); the next comes first. */
+	size_t row, row_end;
+	uint32_t *uids;			/* found and not given yet */
+	size_t uid_count, uid_room;
 	/* The message at hand: rows[row], or at NULL before it is begun. */
-	size_t row;
 	const struct search_row *at;
 	enum stage stage;		/* the next; what is below is known */
 	struct arena arena;
@@ -58,6 +68,16 @@ struct search_state {
 	struct buf scratch, line;
 };
 
+struct search_shards {
+	struct search_state *v[SHARDS];
+	size_t count;
+	struct rjob twin;		/* the second shard's */
+	struct rjob_search *search;
+	/* Shards that run now; the last to end sends the job home. */
+	atomic_int out;
+	atomic_int err;
+};
+
 /* ---- making the job ---- */
 
 static void
@@ -65,6 +85,7 @@ state_free(struct search_state *st)
 {
 	if (!st)
 		return;
+	free(st->uids);
 	text_scan_free(st->scan);
 	arena_release(&st->arena);
 	buf_release(&st->scratch);
@@ -77,8 +98,11 @@ static void
 search_free(struct op *op)
 {
 	struct rjob_search *s = CONTAINER_OF(op, struct rjob_search, j.op);
+	struct search_shards *sh = s->j.state;
 
-	state_free(s->j.state);
+	for (size_t i = 0; sh && i < sh->count; i++)
+		state_free(sh->v[i]);
+	free(sh);
 	free(s->rows);
 	free(s->uids);
 	job_arena_free(s->arena);
@@ -537,48 +561,106 @@ search_row(struct reader *r, struct search_state *st, enum verdict *v)
 	return 0;
 }
 
-/* ---- the slice ---- */
+/* ---- shards ---- */
 
-static int
-search_begin(struct rjob_search *s)
+static struct search_state *
+state_new(const struct rjob_search *s, size_t row, size_t row_end)
 {
 	struct search_state *st = xcalloc(1, sizeof *st);
 
-	s->j.state = st;
 	st->leaves.leaf = search_leaf;
 	st->key = s->key;
 	st->mailbox = s->mailbox;
+	st->row = row;
+	st->row_end = row_end;
 	st->window = xmalloc(WINDOW_BYTES);
 	buf_init(&st->scratch);
 	buf_init(&st->line);
-	return collect_needles(st, s->key);
+	return st;
+}
+
+/* The key's text keys are numbered once, before anybody else reads it. */
+static void
+copy_needles(struct search_state *to, const struct search_state *from)
+{
+	memcpy(to->needles, from->needles, sizeof to->needles);
+	memcpy(to->in_headers, from->in_headers, sizeof to->in_headers);
+	to->needle_count = from->needle_count;
+	to->wants_saved = from->wants_saved;
+	to->wants_fields = from->wants_fields;
+	to->wants_headers = from->wants_headers;
 }
 
 static void
-add_uid(struct rjob_search *s, uint32_t uid)
+search_begin(struct rjob_search *s)
 {
-	if (!s->uids)
-		s->uids = xcalloc(UIDS_MAX, sizeof *s->uids);
-	s->uids[s->uid_count++] = uid;
+	struct search_shards *sh = xcalloc(1, sizeof *sh);
+	size_t half = s->row_count / 2;
+
+	s->j.state = sh;
+	sh->search = s;
+	sh->count = s->row_count < SHARDS * SHARD_ROWS ? 1 : SHARDS;
+	if (sh->count == 1)
+		half = s->row_count;
+	sh->v[0] = state_new(s, 0, half);
+	atomic_store(&sh->err, collect_needles(sh->v[0], s->key));
+	if (sh->count == 1)
+		return;
+	sh->v[1] = state_new(s, half, s->row_count);
+	copy_needles(sh->v[1], sh->v[0]);
 }
 
-int
-slice_search(struct reader *r, struct rjob *j)
+static bool
+shard_is_over(const struct search_state *st)
+{
+	return st->row == st->row_end;
+}
+
+struct rjob *
+search_twin(struct rjob *j)
 {
 	struct rjob_search *s = CONTAINER_OF(j, struct rjob_search, j);
-	struct search_state *st;
+	struct search_shards *sh;
+
+	if (!j->state)
+		search_begin(s);
+	sh = j->state;
+	if (sh->count == 1 || shard_is_over(sh->v[0]) ||
+	    shard_is_over(sh->v[1])) {
+		atomic_store(&sh->out, 1);
+		return NULL;
+	}
+	atomic_store(&sh->out, 2);
+	sh->twin = (struct rjob){
+		.kind = RJOB_SEARCH_TWIN, .actor = j->actor,
+		.state = sh,
+	};
+	return &sh->twin;
+}
+
+static void
+add_uid(struct search_state *st, uint32_t uid)
+{
+	if (st->uid_count == st->uid_room) {
+		st->uid_room = MAX(2 * st->uid_room, 256);
+		st->uids = xreallocarray(st->uids, st->uid_room,
+		    sizeof *st->uids);
+	}
+	st->uids[st->uid_count++] = uid;
+}
+
+static int
+run_shard(struct reader *r, struct rjob_search *s, struct search_state *st)
+{
 	enum verdict v = MATCHES_NOT;
 	struct mailbox_row box;
+	size_t found = st->uid_count;
 	int err;
 
-	s->uid_count = 0;
-	if (!j->state && (err = search_begin(s)) < 0)
-		return err;
-	st = j->state;
-	if (st->wants_saved && (err = mailbox_access(r->db, j->actor,
+	if (st->wants_saved && (err = mailbox_access(r->db, s->j.actor,
 	    s->mailbox, RIGHT_READ, &box)) < 0)
 		return err;
-	while (st->row < s->row_count && s->uid_count < UIDS_MAX) {
+	while (!shard_is_over(st) && st->uid_count - found < UIDS_MAX) {
 		if (!st->at)
 			begin_row(st, &s->rows[st->row]);
 		if ((err = search_row(r, st, &v)) < 0)
@@ -586,12 +668,70 @@ slice_search(struct reader *r, struct rjob *j)
 		if (v == SLICE_OVER)
 			break;
 		if (v == MATCHES)
-			add_uid(s, st->at->row.uid);
+			add_uid(st, st->at->row.uid);
 		end_row(st);
 		if (reader_is_due(r))
 			break;
 	}
-	s->done_count = st->row;
-	j->more = st->row < s->row_count;
 	return 0;
+}
+
+int
+slice_search(struct reader *r, struct rjob *j)
+{
+	struct rjob_search *s = CONTAINER_OF(j, struct rjob_search, j);
+	struct search_shards *sh = j->state;
+	int err = atomic_load(&sh->err);
+
+	if (err < 0)
+		return err;
+	return run_shard(r, s, sh->v[shard_is_over(sh->v[0]) &&
+	    sh->count > 1]);
+}
+
+int
+slice_search_twin(struct reader *r, struct rjob *j)
+{
+	struct search_shards *sh = j->state;
+
+	return run_shard(r, sh->search, sh->v[1]);
+}
+
+/* What has been found so far and comes next in order, for the session. */
+static void
+give_results(struct rjob_search *s, struct search_shards *sh)
+{
+	s->uid_count = 0;
+	s->done_count = 0;
+	for (size_t i = 0; i < sh->count; i++) {
+		struct search_state *st = sh->v[i];
+
+		s->done_count += st->row - (i ? sh->v[0]->row_end : 0);
+		if (i > 0 && !shard_is_over(sh->v[0]))
+			break;
+		s->uids = xreallocarray(s->uids,
+		    MAX(s->uid_count + st->uid_count, 1), sizeof *s->uids);
+		for (size_t n = 0; n < st->uid_count; n++)
+			s->uids[s->uid_count++] = st->uids[n];
+		st->uid_count = 0;
+	}
+	s->j.more = !shard_is_over(sh->v[0]) ||
+	    !shard_is_over(sh->v[sh->count - 1]);
+}
+
+void
+search_home(struct rjob *j, int err)
+{
+	struct search_shards *sh = j->state;
+	struct rjob_search *s = sh->search;
+
+	if (err < 0)
+		atomic_store(&sh->err, err);
+	if (atomic_fetch_sub(&sh->out, 1) > 1)
+		return;
+	err = atomic_load(&sh->err);
+	s->j.more = false;
+	if (err == 0)
+		give_results(s, sh);
+	op_complete(&s->j.op, err);
 }

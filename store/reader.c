@@ -23,13 +23,18 @@ struct rjob_ops {
 	int (*slice)(struct reader *, struct rjob *);
 	void (*home)(struct rjob *, int err);	/* NULL: as its own op */
 	bool bare;		/* needs no transaction and no gate */
+	/* A part of the job for a second reader, or NULL for now. */
+	struct rjob *(*twin)(struct rjob *);
 };
 
 static const struct rjob_ops kinds[RJOB_KINDS] = {
 	[RJOB_LOOKUP] = { "lookup", slice_lookup, NULL, false },
 	[RJOB_LIST] = { "list", slice_list, NULL, false },
 	[RJOB_MESSAGES] = { "messages", slice_messages, NULL, false },
-	[RJOB_SEARCH] = { "search", slice_search, NULL, false },
+	[RJOB_SEARCH] = { "search", slice_search, search_home, false,
+	    search_twin },
+	[RJOB_SEARCH_TWIN] = { "search-twin", slice_search_twin, search_home,
+	    false },
 	[RJOB_LOAD] = { "load", slice_load, NULL, false },
 	[RJOB_CREDS] = { "creds", slice_creds, creds_home, false },
 	[RJOB_DIRECTORY] = { "directory", slice_directory, NULL, false },
@@ -132,6 +137,16 @@ take_job(struct readers *rs)
 	return j;
 }
 
+/* With the lock held. */
+static void
+put_job(struct readers *rs, struct rjob *j)
+{
+	j->next = NULL;
+	*rs->tail = j;
+	rs->tail = &j->next;
+	pthread_cond_signal(&rs->wake);
+}
+
 static void *
 reader_main(void *arg)
 {
@@ -165,20 +180,25 @@ void
 store_read(struct store *store, struct rjob *job)
 {
 	struct readers *rs = store->readers;
-	bool closing;
+	struct rjob *twin = NULL;
+	bool is_queued;
 
 	job_own(job);
-	job->next = NULL;
+	if (kinds[job->kind].twin)
+		twin = kinds[job->kind].twin(job);
 	pthread_mutex_lock(&rs->lock);
-	closing = rs->closing;
-	if (!closing) {
-		*rs->tail = job;
-		rs->tail = &job->next;
+	is_queued = !rs->closing;
+	if (is_queued) {
+		put_job(rs, job);
+		if (twin)
+			put_job(rs, twin);
 	}
-	pthread_cond_signal(&rs->wake);
 	pthread_mutex_unlock(&rs->lock);
-	if (closing)
-		job_home(job, ERR_CLOSED);
+	if (is_queued)
+		return;
+	if (twin)
+		job_home(twin, ERR_CLOSED);
+	job_home(job, ERR_CLOSED);
 }
 
 /* ---- life ---- */

@@ -263,6 +263,39 @@ TEST(search_passes_over_damage)
 	fixture_free(f);
 }
 
+/* So many rows are for two readers; which is the first does not show. */
+static void
+search_of_many_rows_answers_in_order(void **state)
+{
+	enum { MANY = 1500 };
+	struct search_key k = { .op = SEARCH_SUBJECT, .text = SPAN("plain") };
+	struct fixture *f = fixture_new();
+	uint64_t kinds[] = { deliver(f, MAIL_1), deliver(f, MAIL_2) };
+	uint64_t *bodies = xcalloc(MANY, sizeof *bodies);
+	struct buf want = BUF_INIT;
+	size_t slices;
+	char *got;
+
+	(void)state;
+	for (size_t i = 0; i < MANY; i++) {
+		bodies[i] = kinds[i % 3 == 0];
+		if (i % 3 == 0)
+			buf_printf(&want, "%s%zu", i ? " " : "", i + 1);
+	}
+	got = search(f, &k, bodies, MANY, &slices);
+	CHECK_STR(got, want.p);
+	free(got);
+	/* A slice of each for every row of the two halves. */
+	f->clock.clock.mono_us = impatient;
+	got = search(f, &k, bodies, MANY, &slices);
+	CHECK_STR(got, want.p);
+	CHECK(slices >= MANY / 2 && slices < MANY);
+	free(got);
+	free(bodies);
+	buf_release(&want);
+	fixture_free(f);
+}
+
 int
 main(void)
 {
@@ -274,6 +307,7 @@ main(void)
 		cmocka_unit_test(
 		    search_stops_in_the_middle_of_a_long_text_and_goes_on),
 		cmocka_unit_test(search_passes_over_damage),
+		cmocka_unit_test(search_of_many_rows_answers_in_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
