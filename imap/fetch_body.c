@@ -29,8 +29,8 @@
 #include "store/mime/mime.h"
 #include "store/read.h"
 
-#define BATCH_MESSAGES 256u
-#define BATCH_ITEMS 1024u
+#define BATCH_MESSAGES 1024u
+#define BATCH_ITEMS 4096u
 
 #define FETCH_DIGEST (FETCH_ENVELOPE | FETCH_BODY | FETCH_BODYSTRUCTURE | \
     FETCH_PREVIEW)

@@ -50,12 +50,16 @@ imap_put_literal8_head(struct buf *out, uint64_t len)
 void
 imap_put_quoted(struct buf *out, struct span s)
 {
+	size_t start = 0;
+
 	buf_addc(out, '"');
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.p[i] == '"' || s.p[i] == '\\')
+	for (size_t i = 0; i < s.len; i++)
+		if (s.p[i] == '"' || s.p[i] == '\\') {
+			buf_add(out, s.p + start, i - start);
 			buf_addc(out, '\\');
-		buf_addc(out, s.p[i]);
-	}
+			start = i;
+		}
+	buf_addspan(out, span_from(s, start));
 	buf_addc(out, '"');
 }
 

@@ -4,7 +4,13 @@
  * Between slices the job remembers which item it is at and how many of its
  * bytes are out; the body is looked up anew, because it may have been purged
  * while the client was slow.
+ *
+ * One slice is read ahead: while the session tells what is in one, a reader
+ * fills the next, so that a long FETCH keeps a reader and the loop at work
+ * side by side. Whose turn it is, is one word (enum ahead) that session and
+ * reader change by compare-and-exchange; the results change hands with it.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "server/base/err.h"
@@ -31,11 +37,46 @@ struct decoding {
 	struct buf out;
 };
 
+enum ahead {
+	AHEAD_NONE,
+	AHEAD_RUNS,		/* it is queued, or on a reader */
+	AHEAD_WAITED,		/* and the session waits for it */
+	AHEAD_ORPHAN,		/* and the job is to be freed after it */
+	AHEAD_DONE		/* its results are there */
+};
+
+/* The results of a slice that the session has not been given. */
+struct next_slice {
+	struct arena *arena;
+	struct read_piece *pieces;
+	size_t piece_count;
+	bool more;
+	int err;
+};
+
 struct messages_state {
+	struct store *store;
+	struct rjob_messages *m;
 	size_t item;		/* the next to work on */
 	uint64_t done;		/* bytes of it that have been given */
 	struct decoding decoding;
+	struct next_slice next;
+	struct rjob ahead;
+	atomic_int is;		/* enum ahead */
 };
+
+static void
+free_all(struct rjob_messages *m)
+{
+	struct messages_state *st = m->j.state;
+
+	free(m->items);
+	buf_release(&st->decoding.out);
+	job_arena_free(st->next.arena);
+	free(st);
+	job_arena_free(m->arena);
+	free(m);
+}
 
 static void
 messages_free(struct op *op)
@@ -43,12 +84,10 @@ messages_free(struct op *op)
 	struct rjob_messages *m = CONTAINER_OF(op, struct rjob_messages,
 	    j.op);
 	struct messages_state *st = m->j.state;
+	int is = AHEAD_RUNS;
 
-	free(m->items);
-	buf_release(&st->decoding.out);
-	free(st);
-	job_arena_free(m->arena);
-	free(m);
+	if (!atomic_compare_exchange_strong(&st->is, &is, AHEAD_ORPHAN))
+		free_all(m);
 }
 
 struct rjob_messages *
@@ -63,7 +102,19 @@ rjob_messages_new(struct env *env, struct session *s, size_t item_count)
 	buf_init(&st->decoding.out);
 	m->j.state = st;
 	m->arena = job_arena_new();
+	st->m = m;
+	st->next.arena = job_arena_new();
+	st->ahead = (struct rjob){ .kind = RJOB_MESSAGES_AHEAD, .state = st };
 	return m;
+}
+
+/* Where a slice's results go. */
+static struct arena *
+work_arena(const struct rjob_messages *m)
+{
+	const struct messages_state *st = m->j.state;
+
+	return st->next.arena;
 }
 
 /* ---- digests ---- */
@@ -275,7 +326,7 @@ read_bytes(struct reader *r, struct rjob_messages *m,
 
 	if (n == 0)
 		return 0;
-	bytes = arena_alloc(m->arena, n);
+	bytes = arena_alloc(work_arena(m), n);
 	if ((err = body_read(r->db, body, off, bytes, n)) < 0)
 		return err;
 	p->bytes = span_make(bytes, n);
@@ -406,7 +457,7 @@ read_decoded(struct reader *r, struct rjob_messages *m,
 		if (s.len == 0 && reader_is_due(r))
 			return 1;
 	}
-	p->bytes = arena_span(m->arena, s);
+	p->bytes = arena_span(work_arena(m), s);
 	p->last = st->done + s.len == p->want_len;
 	return 0;
 }
@@ -432,10 +483,10 @@ read_piece(struct reader *r, struct rjob_messages *m, struct read_piece *p)
 	p->last = item->len == READ_NOTHING && !item->digest && item->saved;
 	if (p->last)
 		return 0;	/* the row was all that is wanted */
-	if ((err = body_get(r->db, m->arena, item->body, &body)) < 0)
+	if ((err = body_get(r->db, work_arena(m), item->body, &body)) < 0)
 		return err;
 	if ((body.flavour & FLAVOUR_NUL) && !item->as_stored &&
-	    (err = show(r->db, m->arena, &body, &digest)) < 0)
+	    (err = show(r->db, work_arena(m), &body, &digest)) < 0)
 		return err;
 	if ((err = item_range(r->db, item, &body, digest, &off, &len)) < 0)
 		return err;
@@ -445,7 +496,7 @@ read_piece(struct reader *r, struct rjob_messages *m, struct read_piece *p)
 	p->off = off + st->done;
 	p->want_len = len;
 	if (item->digest && st->done == 0) {
-		if (digest.len == 0 && (err = read_digest(r->db, m->arena,
+		if (digest.len == 0 && (err = read_digest(r->db, work_arena(m),
 		    &body, &digest)) < 0)
 			return err;
 		p->digest = digest;
@@ -471,14 +522,12 @@ next_item(struct messages_state *st)
 
 /* Moves on to the next item, or further into this one. */
 static void
-piece_given(struct rjob_messages *m, const struct read_piece *p)
+piece_given(struct messages_state *st, const struct read_piece *p)
 {
-	struct messages_state *st = m->j.state;
-
 	st->done += p->bytes.len;
 	if (p->last || p->gone)
 		next_item(st);
-	m->piece_count++;
+	st->next.piece_count++;
 }
 
 static bool
@@ -487,26 +536,26 @@ wants_saved(const struct rjob_messages *m)
 	return m->mailbox != 0;
 }
 
-int
-slice_messages(struct reader *r, struct rjob *j)
+static int
+fill(struct reader *r, struct rjob_messages *m)
 {
-	struct rjob_messages *m = CONTAINER_OF(j, struct rjob_messages, j);
-	struct messages_state *st = j->state;
+	struct messages_state *st = m->j.state;
+	struct next_slice *next = &st->next;
 	size_t max = MIN(PIECES_MAX, m->item_count - st->item);
 	struct mailbox_row row;
 	size_t bytes = 0;
 	int err;
 
-	if (wants_saved(m) && (err = mailbox_access(r->db, j->actor,
+	if (wants_saved(m) && (err = mailbox_access(r->db, m->j.actor,
 	    m->mailbox, RIGHT_READ, &row)) < 0)
 		return err;
-	arena_clear(m->arena);
-	m->piece_count = 0;
-	m->pieces = arena_array(m->arena, max, sizeof *m->pieces);
-	while (m->piece_count < max && bytes < SLICE_BYTES &&
+	arena_clear(next->arena);
+	next->piece_count = 0;
+	next->pieces = arena_array(next->arena, max, sizeof *next->pieces);
+	while (next->piece_count < max && bytes < SLICE_BYTES &&
 	    st->item < m->item_count &&
-	    (m->piece_count == 0 || !reader_is_due(r))) {
-		struct read_piece *p = &m->pieces[m->piece_count];
+	    (next->piece_count == 0 || !reader_is_due(r))) {
+		struct read_piece *p = &next->pieces[next->piece_count];
 
 		*p = (struct read_piece){ .item = (uint32_t)st->item };
 		if ((err = read_piece(r, m, p)) > 0)
@@ -517,8 +566,82 @@ slice_messages(struct reader *r, struct rjob *j)
 		else if (err < 0)
 			return err;
 		bytes += p->bytes.len + p->digest.len;
-		piece_given(m, p);
+		piece_given(st, p);
 	}
-	j->more = st->item < m->item_count;
+	next->more = st->item < m->item_count;
 	return 0;
+}
+
+int
+slice_messages(struct reader *r, struct rjob *j)
+{
+	return fill(r, CONTAINER_OF(j, struct rjob_messages, j));
+}
+
+int
+slice_messages_ahead(struct reader *r, struct rjob *j)
+{
+	struct messages_state *st = j->state;
+
+	return fill(r, st->m);
+}
+
+/* ---- reading ahead ---- */
+
+/*
+ * The results become the session's, the next slice is queued if there is one,
+ * and the job goes home.
+ */
+static void
+give(struct rjob_messages *m, int err)
+{
+	struct messages_state *st = m->j.state;
+	struct arena *old = m->arena;
+
+	m->arena = st->next.arena;
+	st->next.arena = old;
+	m->pieces = st->next.pieces;
+	m->piece_count = st->next.piece_count;
+	m->j.more = err == 0 && st->next.more;
+	atomic_store(&st->is, m->j.more ? AHEAD_RUNS : AHEAD_NONE);
+	if (m->j.more)
+		readers_put(st->store, &st->ahead);
+	op_complete(&m->j.op, err);
+}
+
+bool
+messages_ready(struct store *store, struct rjob *j)
+{
+	struct rjob_messages *m = CONTAINER_OF(j, struct rjob_messages, j);
+	struct messages_state *st = j->state;
+	int is = AHEAD_RUNS;
+
+	st->store = store;
+	if (atomic_compare_exchange_strong(&st->is, &is, AHEAD_WAITED))
+		return true;
+	if (is != AHEAD_DONE)
+		return false;
+	give(m, st->next.err);
+	return true;
+}
+
+void
+messages_home(struct rjob *j, int err)
+{
+	give(CONTAINER_OF(j, struct rjob_messages, j), err);
+}
+
+void
+messages_ahead_home(struct rjob *j, int err)
+{
+	struct messages_state *st = j->state;
+	int is = AHEAD_RUNS;
+
+	st->next.err = err;
+	if (atomic_compare_exchange_strong(&st->is, &is, AHEAD_DONE))
+		return;
+	if (is == AHEAD_ORPHAN)
+		free_all(st->m);
+	else
+		give(st->m, err);
 }

@@ -43,10 +43,19 @@ bool reader_is_due(const struct reader *r);
 struct rjob *search_twin(struct rjob *j);
 void search_home(struct rjob *j, int err);
 
+/* Queues a part of a job; if the store closes it goes home at once. */
+void readers_put(struct store *store, struct rjob *job);
+
+/* Reading ahead (read_messages.c): before it is queued, and its ways home. */
+bool messages_ready(struct store *store, struct rjob *j);
+void messages_home(struct rjob *j, int err);
+void messages_ahead_home(struct rjob *j, int err);
+
 /* Each returns 0 or ERR_* and sets job->more. */
 int slice_lookup(struct reader *r, struct rjob *j);
 int slice_list(struct reader *r, struct rjob *j);
 int slice_messages(struct reader *r, struct rjob *j);
+int slice_messages_ahead(struct reader *r, struct rjob *j);
 int slice_search(struct reader *r, struct rjob *j);
 int slice_search_twin(struct reader *r, struct rjob *j);
 int slice_load(struct reader *r, struct rjob *j);

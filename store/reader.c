@@ -25,12 +25,17 @@ struct rjob_ops {
 	bool bare;		/* needs no transaction and no gate */
 	/* A part of the job for a second reader, or NULL for now. */
 	struct rjob *(*twin)(struct rjob *);
+	/* The slice is there already, or comes by itself: do not queue. */
+	bool (*ready)(struct store *, struct rjob *);
 };
 
 static const struct rjob_ops kinds[RJOB_KINDS] = {
 	[RJOB_LOOKUP] = { "lookup", slice_lookup, NULL, false },
 	[RJOB_LIST] = { "list", slice_list, NULL, false },
-	[RJOB_MESSAGES] = { "messages", slice_messages, NULL, false },
+	[RJOB_MESSAGES] = { "messages", slice_messages, messages_home, false,
+	    NULL, messages_ready },
+	[RJOB_MESSAGES_AHEAD] = { "messages-ahead", slice_messages_ahead,
+	    messages_ahead_home, false },
 	[RJOB_SEARCH] = { "search", slice_search, search_home, false,
 	    search_twin },
 	[RJOB_SEARCH_TWIN] = { "search-twin", slice_search_twin, search_home,
@@ -177,6 +182,21 @@ job_own(struct rjob *j)
 }
 
 void
+readers_put(struct store *store, struct rjob *job)
+{
+	struct readers *rs = store->readers;
+	bool is_queued;
+
+	pthread_mutex_lock(&rs->lock);
+	is_queued = !rs->closing;
+	if (is_queued)
+		put_job(rs, job);
+	pthread_mutex_unlock(&rs->lock);
+	if (!is_queued)
+		job_home(job, ERR_CLOSED);
+}
+
+void
 store_read(struct store *store, struct rjob *job)
 {
 	struct readers *rs = store->readers;
@@ -184,6 +204,8 @@ store_read(struct store *store, struct rjob *job)
 	bool is_queued;
 
 	job_own(job);
+	if (kinds[job->kind].ready && kinds[job->kind].ready(store, job))
+		return;
 	if (kinds[job->kind].twin)
 		twin = kinds[job->kind].twin(job);
 	pthread_mutex_lock(&rs->lock);

@@ -337,11 +337,37 @@ TEST(messages_body_purged_between_slices_is_gone)
 	    "DELETE FROM content; DELETE FROM chunk; DELETE FROM digest;"
 	    "DELETE FROM msg; UPDATE mailbox SET messages = 0, unseen = 0,"
 	    " bytes = 0; UPDATE account SET messages = 0, bytes = 0"), 0);
+	/* One slice had been read ahead. */
+	CHECK_EQ(rig_read(f, &m->j), 0);
+	CHECK(m->j.more);
+	CHECK(!m->pieces[0].gone);
 	CHECK_EQ(rig_read(f, &m->j), 0);
 	CHECK(!m->j.more);
 	CHECK_EQ(m->piece_count, 1);
 	CHECK(m->pieces[0].gone);
 	rig_free(&m->j);
+	free(text);
+	fixture_free(f);
+}
+
+/* Whoever loses interest leaves a slice that is being read. */
+TEST(messages_job_is_freed_while_it_reads_ahead)
+{
+	struct fixture *f = fixture_new();
+	char *text = long_text(200 * 1000);
+	uint64_t body = deliver(f, "", text);
+	struct rjob_messages *m = one_item(f, body, 0, READ_ALL);
+
+	CHECK_EQ(rig_read(f, &m->j), 0);
+	/* The second slice is there; the third is queued, and not read yet. */
+	store_read(f->store, &m->j);
+	while (post_drain(&f->home))
+		;
+	assert_ptr_equal(f->done, &m->j.op);
+	f->done = NULL;
+	CHECK(m->j.more);
+	rig_free(&m->j);
+	fixture_settle(f);
 	free(text);
 	fixture_free(f);
 }
@@ -522,6 +548,7 @@ main(void)
 		cmocka_unit_test(messages_makes_an_outdated_digest_again),
 		cmocka_unit_test(messages_long_body_comes_in_slices),
 		cmocka_unit_test(messages_body_purged_between_slices_is_gone),
+		cmocka_unit_test(messages_job_is_freed_while_it_reads_ahead),
 		cmocka_unit_test(messages_many_small_ones_share_a_slice),
 		cmocka_unit_test(messages_nuls_are_shown_in_base64),
 		cmocka_unit_test(messages_range_is_decoded),
