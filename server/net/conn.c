@@ -268,6 +268,7 @@ static bool
 waits_for_nobody(const struct conn *c)
 {
 	return c->is_gone && c->session->want == WANT_PAUSE &&
+	    c->session->deadline_ms != 0 &&
 	    list_is_empty(&c->session->ops_out);
 }
 
