@@ -100,15 +100,21 @@ outside_open(struct outside *o, struct loop *loop, struct env *env,
 	if ((err = start_resolver(o, loop, c, why)) < 0 ||
 	    (err = start_dialer(o, loop, c, why)) < 0)
 		outside_close(o);
-	return err;
+	if (err < 0)
+		return err;
+	o->http = http_client_new(env);
+	env->fetcher = http_client_fetcher(o->http);
+	return 0;
 }
 
 void
 outside_close(struct outside *o)
 {
+	http_client_free(o->http);
 	dialer_free(o->dialer);
 	resolver_free(o->resolver);
 	if (o->env) {
+		o->env->fetcher = NULL;
 		o->env->dialer = NULL;
 		o->env->dns = NULL;
 	}

@@ -7,6 +7,7 @@
 #include "server/base/buf.h"
 #include "server/base/env.h"
 #include "server/config.h"
+#include "server/http/http_out.h"
 #include "server/net/dialer.h"
 #include "server/net/loop.h"
 #include "server/net/resolver.h"
@@ -15,6 +16,7 @@ struct outside {
 	struct env *env;
 	struct resolver *resolver;
 	struct dialer_net *dialer;
+	struct http_client *http;
 };
 
 /*

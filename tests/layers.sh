@@ -28,8 +28,9 @@ BEGIN {
 	may["smtp"] = above " smtp"
 	may["pop3"] = above " pop3"
 	may["imap"] = above " imap"
+	may["server/http"] = above " server/http"
 	may["server/net"] = "server/base server/net"
-	may["server"] = above " smtp pop3 imap server/net server"
+	may["server"] = above " smtp pop3 imap server/http server/net server"
 
 	# Header, or folder of headers: the files and folders it lives in.
 	home["sodium.h"] = "server/base/hash.c server/base/random.c auth"

@@ -20,6 +20,7 @@
 struct cred_source;	/* server/base/cred.h */
 struct dialer;		/* server/base/dial.h */
 struct dns_source;	/* server/base/dns.h */
+struct fetcher;		/* server/base/fetch.h */
 struct hub;		/* store/hub.h */
 struct store;		/* store/store.h */
 struct throttle;	/* auth/throttle.h */
@@ -38,6 +39,7 @@ struct env {
 	struct cred_source *creds;
 	struct dns_source *dns;
 	struct dialer *dialer;
+	struct fetcher *fetcher;
 	struct throttle *throttle;
 	struct passcache *passcache;
 	struct hash_key hash_key;	/* random, for tables of this process */
