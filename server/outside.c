@@ -104,16 +104,20 @@ outside_open(struct outside *o, struct loop *loop, struct env *env,
 		return err;
 	o->http = http_client_new(env);
 	env->fetcher = http_client_fetcher(o->http);
+	o->sts = mta_sts_new(env);
+	env->sts = mta_sts_source(o->sts);
 	return 0;
 }
 
 void
 outside_close(struct outside *o)
 {
+	mta_sts_free(o->sts);
 	http_client_free(o->http);
 	dialer_free(o->dialer);
 	resolver_free(o->resolver);
 	if (o->env) {
+		o->env->sts = NULL;
 		o->env->fetcher = NULL;
 		o->env->dialer = NULL;
 		o->env->dns = NULL;

@@ -11,12 +11,14 @@
 #include "server/net/dialer.h"
 #include "server/net/loop.h"
 #include "server/net/resolver.h"
+#include "smtp/mta_sts.h"
 
 struct outside {
 	struct env *env;
 	struct resolver *resolver;
 	struct dialer_net *dialer;
 	struct http_client *http;
+	struct mta_sts *sts;
 };
 
 /*

@@ -20,6 +20,7 @@
 struct cred_source;	/* server/base/cred.h */
 struct dialer;		/* server/base/dial.h */
 struct dns_source;	/* server/base/dns.h */
+struct fact_source;	/* server/base/facts.h */
 struct fetcher;		/* server/base/fetch.h */
 struct hub;		/* store/hub.h */
 struct store;		/* store/store.h */
@@ -40,6 +41,7 @@ struct env {
 	struct dns_source *dns;
 	struct dialer *dialer;
 	struct fetcher *fetcher;
+	struct fact_source *sts;	/* FACT_FETCH: smtp/mta_sts.h */
 	struct throttle *throttle;
 	struct passcache *passcache;
 	struct hash_key hash_key;	/* random, for tables of this process */

@@ -45,6 +45,7 @@ void
 facts_init(struct facts *t, struct env *env, void (*ready)(struct facts *))
 {
 	*t = (struct facts){ .env = env, .ready = ready };
+	t->sources[FACT_FETCH] = env->sts;
 	list_init(&t->list);
 }
 

@@ -84,7 +84,10 @@ struct facts {
 	struct fact *over;		/* the answer over the cap; private */
 };
 
-/* Empty; the sources are for the owner to set. */
+/*
+ * Empty. FACT_FETCH comes from env->sts; other sources are for the owner to
+ * set.
+ */
 void facts_init(struct facts *f, struct env *env,
     void (*ready)(struct facts *));
 
