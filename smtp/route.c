@@ -647,7 +647,11 @@ find_candidates(struct finder *f)
 	return ROUTE_OK;
 }
 
-static void
+/*
+ * RFC 8461 section 5.1: a policy that cannot be had is none. But where it was
+ * our store or our time that failed, there may be one that we keep.
+ */
+static enum route_result
 find_sts(struct finder *f)
 {
 	const struct fact *fact = facts_other(f->facts, FACT_FETCH,
@@ -655,9 +659,13 @@ find_sts(struct finder *f)
 
 	if (!fact)
 		f->needs = true;
-	/* RFC 8461 section 5.1: a policy that cannot be had is none. */
 	else if (fact->err == 0)
 		f->sts = fact->value;
+	else if (fact->err != ERR_NOTFOUND)
+		return end(f, ROUTE_LATER, "4.4.3", arena_printf(f->arena,
+		    "The MTA-STS policy of %s could not be looked up",
+		    f->domain));
+	return ROUTE_OK;
 }
 
 /* ---- the whole ---- */
@@ -686,7 +694,8 @@ route_by_mx(struct finder *f)
 	enum route_result r;
 	bool is_known;
 
-	find_sts(f);
+	if ((r = find_sts(f)) != ROUTE_OK)
+		return r;
 	r = find_candidates(f);
 	if (r == ROUTE_LATER && f->settings->fallback) {
 		leave_out(f, true, "4.4.3", f->route->text);

@@ -25,7 +25,8 @@ struct facts;		/* server/base/facts.h */
 
 /*
  * The fact FACT_FETCH of a domain's name: its MTA-STS policy, cached or
- * fetched. An error is that there is none to go by.
+ * fetched. ERR_NOTFOUND is that there is none to go by; other errors are
+ * ours, and mail waits.
  */
 struct route_sts {
 	enum mta_sts_mode mode;

@@ -19,6 +19,7 @@ struct fixture {
 	struct fact_source policies;
 	struct facts facts;
 	const struct route_sts *sts;
+	int sts_err;		/* instead, if not 0 */
 };
 
 static void
@@ -32,7 +33,9 @@ give_policy(struct fact_source *source, struct fact *fact)
 {
 	struct fixture *x = CONTAINER_OF(source, struct fixture, policies);
 
-	if (x->sts)
+	if (x->sts_err)
+		fact_answer(fact, x->sts_err, NULL, NULL);
+	else if (x->sts)
 		fact_answer(fact, 0, (void *)(uintptr_t)x->sts, NULL);
 	else
 		fact_answer(fact, ERR_NOTFOUND, NULL, NULL);
@@ -360,6 +363,24 @@ TEST(test_route_obeys_mta_sts)
 		    rows[i].want);
 }
 
+TEST(test_route_waits_where_a_policy_could_not_be_looked_for)
+{
+	static const struct route_settings settings = {
+		.hostname = "mail.example.org",
+	};
+	struct route_query query = { .domain = SPAN("d.test") };
+	struct arena a = { 0 };
+	struct fixture x;
+	struct route route;
+
+	start(&x, "d.test MX 10 mx1.test\nmx1.test A 192.0.2.1\n");
+	x.sts_err = ERR_TIMEOUT;
+	CHECK_EQ(run(&x, &settings, &query, &a, &route), ROUTE_LATER);
+	CHECK_STR(route.status, "4.4.3");
+	finish(&x);
+	arena_release(&a);
+}
+
 TEST(test_route_of_a_message_that_requires_tls)
 {
 	static const struct route_sts enforce = { MTA_STS_ENFORCE,
@@ -502,6 +523,8 @@ main(void)
 		cmocka_unit_test(
 		    test_route_dane_names_what_a_certificate_may_be_for),
 		cmocka_unit_test(test_route_obeys_mta_sts),
+		cmocka_unit_test(
+		    test_route_waits_where_a_policy_could_not_be_looked_for),
 		cmocka_unit_test(test_route_of_a_message_that_requires_tls),
 		cmocka_unit_test(test_route_goes_where_the_config_says),
 		cmocka_unit_test(test_route_has_a_fallback),
