@@ -139,7 +139,7 @@ def enter(dir):
     _mount("none", "/", None, MS_REC | MS_PRIVATE)
     lower = ":".join([r + "/usr" for r in roots] + ["/usr"])
     _mount("overlay", "/usr", "overlay", 0, "lowerdir=" + lower)
-    for path in ("/var/spool", "/run"):
+    for path in ("/var/spool", "/var/lib", "/run"):
         _mount("tmpfs", path, "tmpfs", 0, "mode=755")
     _add_users(dir)
     _lay_file("/etc/resolv.conf", f"nameserver {DNS}\n", dir)
