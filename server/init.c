@@ -152,7 +152,14 @@ put_config(struct buf *b, const char *hostname, const char *postmaster)
 	    "}\n\nlog {\n"
 	    "\tfile = \"\"\t\t# standard error, for the journal\n"
 	    "\tlevel = info\t\t# debug, info, warn, error\n"
-	    "}\n");
+	    "}\n\n"
+	    "# Names are looked up from the root down, and validated. With a\n"
+	    "# resolver of your own:\n"
+	    "#dns {\n"
+	    "#\tforward = {\"192.0.2.53\"}\n"
+	    "#}\n"
+	    "# Whose certificates other servers have:\n"
+	    "#tls_ca_file = \"" CONFIG_CA_FILE "\"\n");
 }
 
 static int
