@@ -45,7 +45,6 @@ void
 facts_init(struct facts *t, struct env *env, void (*ready)(struct facts *))
 {
 	*t = (struct facts){ .env = env, .ready = ready };
-	t->sources[FACT_FETCH] = env->sts;
 	list_init(&t->list);
 }
 
@@ -228,13 +227,21 @@ facts_dns_ptr(struct facts *t, const struct addr *a)
 	return answer;
 }
 
+static struct fact_source *
+source_of(const struct facts *t, enum fact_kind kind)
+{
+	if (t->sources[kind])
+		return t->sources[kind];
+	return kind == FACT_FETCH ? t->env->sts : NULL;
+}
+
 const struct fact *
 facts_other(struct facts *t, enum fact_kind kind, const char *name)
 {
 	struct fact *f;
 
 	f = facts_note(t, kind, 0, name);
-	if (!f->is_found && !t->sources[kind]) {
+	if (!f->is_found && !source_of(t, kind)) {
 		f->is_found = true;
 		f->err = ERR_NOTFOUND;
 	}
@@ -261,12 +268,14 @@ facts_is_missing(const struct facts *t)
 static void
 fact_ask(struct facts *t, struct fact *f)
 {
+	struct fact_source *source;
 	struct dns_query *q;
 
 	f->is_out = true;
 	t->out_count++;
 	if (f->kind != FACT_DNS) {
-		t->sources[f->kind]->ask(t->sources[f->kind], f);
+		source = source_of(t, f->kind);
+		source->ask(source, f);
 		return;
 	}
 	q = dns_query_new(t->env, NULL, span_of(f->name), f->type);

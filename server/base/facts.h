@@ -69,7 +69,8 @@ void fact_answer(struct fact *f, int err, void *value,
 
 struct facts {
 	struct env *env;		/* env->dns answers FACT_DNS */
-	struct fact_source *sources[FACT_KINDS];	/* NULL: ERR_NOTFOUND */
+	/* NULL: env->sts for FACT_FETCH, ERR_NOTFOUND for others. */
+	struct fact_source *sources[FACT_KINDS];
 	/*
 	 * Everything that was asked has come home: run the policy again.
 	 * Called once for each facts_ask, on the loop, never within it. The
@@ -84,10 +85,7 @@ struct facts {
 	struct fact *over;		/* the answer over the cap; private */
 };
 
-/*
- * Empty. FACT_FETCH comes from env->sts; other sources are for the owner to
- * set.
- */
+/* Empty; sources are for the owner to set. */
 void facts_init(struct facts *f, struct env *env,
     void (*ready)(struct facts *));
 
