@@ -1,107 +1,45 @@
 /*
  * SEARCH and UID SEARCH (RFC 3501 section 6.4.4), ESEARCH (RFC 4731), MODSEQ
- * (RFC 7162 section 3.1.5).
+ * (RFC 7162 section 3.1.5), SAVE (RFC 5182).
  *
- * Two steps for each message: what its row in the view can tell (flags, UID,
- * size, arrival), here and in turns; and for those left undecided a reader,
- * some hundred at a time, so that neither a large mailbox nor many hits need
- * much memory. What is found is kept as the numbers that the answer will have:
- * the view does not move while a command runs, so they stay true.
- *
- * A message that is expunged, but not told yet, is not found.
+ * finder.c finds; here is the answer. The view does not move while a command
+ * runs, so what was found stays true.
  */
-#include <stdlib.h>
-#include <string.h>
-
-#include "imap/imap_priv.h"
+#include "imap/finder.h"
 #include "imap/sync.h"
 #include "server/base/xalloc.h"
-#include "store/read.h"
-
-#define BATCH_ROWS 512	/* 24 KiB; about what a slice of a reader does */
 
 struct search {
-	uint64_t next_uid;		/* look at this and those above */
-	struct search_row *rows;	/* for the reader; BATCH_ROWS, or NULL */
-	size_t row_count;
-	/* UIDs or sequence numbers: by row alone, and by readers. */
-	struct uidset found, read;
-	uint64_t modseq;		/* the highest found */
-	/* The answer: where in found it is. */
+	struct finder f;
+	bool is_found;
+	/* The answer's numbers, and where in found their making is. */
+	struct uidset numbers;
+	size_t numbered;
 	bool is_putting;
-	size_t range;
+	size_t range;			/* in numbers */
 	uint32_t number;		/* 0: the range's first */
 };
 
+/* RFC 5182 section 2.1: a NO leaves nothing to refer to. */
 static void
 search_release(struct imap *im)
 {
 	struct search *s = im->cmd.state;
 
-	free(s->rows);
-	uidset_release(&s->found);
-	uidset_release(&s->read);
-}
-
-/* ---- what the mailbox knows of the keys ---- */
-
-struct names {
-	struct imap_search_names n;
-	const struct imap *im;
-};
-
-/*
- * Deviation from RFC 3501 section 9, where a number beyond the last is a BAD
- * command: here it matches nothing. Clients count on a mailbox that others
- * are about to empty.
- */
-static void
-add_numbers(const struct imap *im, const struct seqrange *asked,
-    struct uidset *out)
-{
-	uint32_t count = view_count(&im->view);
-	struct seqrange r = imap_seqrange_resolve(*asked, count);
-	struct seqset one = { &r, 1 };
-
-	if (r.lo > count || r.hi == 0)
-		return;
-	r.lo = MAX(r.lo, 1);
-	r.hi = MIN(r.hi, count);
-	(void)imap_resolve_set(im, &one, false, out);
-}
-
-static void
-names_set(struct imap_search_names *n, const struct seqset *set, bool uid,
-    struct uidset *out)
-{
-	const struct imap *im = CONTAINER_OF(n, struct names, n)->im;
-
-	if (uid) {
-		(void)imap_resolve_set(im, set, true, out);
-		return;
-	}
-	for (size_t i = 0; i < set->n; i++)
-		add_numbers(im, &set->v[i], out);
-}
-
-static int
-names_keyword(struct imap_search_names *n, struct span name)
-{
-	return view_find_keyword(&CONTAINER_OF(n, struct names, n)->im->view,
-	    name);
+	if (im->cmd.args.search.save && im->cmd.status == STATUS_NO)
+		imap_forget_found(im);
+	finder_release(&s->f);
+	uidset_release(&s->numbers);
 }
 
 /* ---- the answer ---- */
 
-/* Of one of the numbers found. */
 static uint64_t
-modseq_of(const struct imap *im, uint32_t number)
+modseq_of(const struct imap *im, uint32_t uid)
 {
 	struct msgrow row;
 
-	if (im->cmd.uid)
-		number = view_find_uid(&im->view, number);
-	(void)view_get(&im->view, number, &row);
+	(void)view_get(&im->view, view_find_uid(&im->view, uid), &row);
 	return row.modseq;
 }
 
@@ -113,12 +51,12 @@ static uint64_t
 modseq_told(const struct imap *im, const struct search *s)
 {
 	const struct imap_search_args *a = &im->cmd.args.search;
-	const struct uidset *f = &s->found;
+	const struct uidset *f = &s->f.found;
 	uint64_t modseq = 0;
 
 	if (!a->esearch || (a->returns & (SEARCH_RETURN_ALL |
 	    SEARCH_RETURN_COUNT)))
-		return s->modseq;
+		return s->f.modseq;
 	if (a->returns & SEARCH_RETURN_MIN)
 		modseq = modseq_of(im, f->v[0].lo);
 	if (a->returns & SEARCH_RETURN_MAX)
@@ -131,7 +69,7 @@ put_modseq(struct imap *im, const struct search *s)
 {
 	struct buf *out = im->s.out;
 
-	if (!im->cmd.args.search.has_modseq || s->found.n == 0)
+	if (!im->cmd.args.search.has_modseq || s->numbers.n == 0)
 		return;
 	buf_adds(out, im->cmd.args.search.esearch ? " MODSEQ " :
 	    " (MODSEQ ");
@@ -146,7 +84,7 @@ static void
 put_esearch_head(struct imap *im, struct search *s)
 {
 	unsigned returns = im->cmd.args.search.returns;
-	const struct uidset *f = &s->found;
+	const struct uidset *f = &s->numbers;
 	struct buf *out = im->s.out;
 
 	/* Outlook takes the tag as a quoted string only. */
@@ -175,7 +113,7 @@ put_esearch_head(struct imap *im, struct search *s)
 static void
 put_range(struct imap *im, struct search *s)
 {
-	const struct uidrange *r = &s->found.v[s->range];
+	const struct uidrange *r = &s->numbers.v[s->range];
 	struct buf *out = im->s.out;
 
 	if (s->range++ > 0)
@@ -191,7 +129,7 @@ put_range(struct imap *im, struct search *s)
 static void
 put_number(struct imap *im, struct search *s)
 {
-	const struct uidrange *r = &s->found.v[s->range];
+	const struct uidrange *r = &s->numbers.v[s->range];
 
 	if (s->number == 0)
 		s->number = r->lo;
@@ -205,20 +143,44 @@ put_number(struct imap *im, struct search *s)
 	s->range++;
 }
 
+/*
+ * The numbers of the answer, as long as the step may produce. A range of UIDs
+ * that were found is one of sequence numbers: nothing lies between them.
+ */
+static bool
+search_number(struct imap *im, struct search *s)
+{
+	const struct uidset *f = &s->f.found;
+
+	if (im->cmd.uid && s->numbers.n == 0)
+		uidset_copy(&s->numbers, f);
+	for (; !im->cmd.uid && s->numbered < f->n; s->numbered++) {
+		const struct uidrange *r = &f->v[s->numbered];
+		uint32_t seq;
+
+		if (!imap_has_time(im))
+			return false;
+		seq = view_find_uid(&im->view, r->lo);
+		uidset_add(&s->numbers, seq, seq + (r->hi - r->lo));
+	}
+	return true;
+}
+
 static enum imap_step
 search_put(struct imap *im, struct search *s)
 {
 	bool is_esearch = im->cmd.args.search.esearch;
 
+	if (!search_number(im, s))
+		return STEP_YIELD;
 	if (!s->is_putting) {
 		s->is_putting = true;
-		uidset_merge(&s->found, &s->read);
 		if (is_esearch)
 			put_esearch_head(im, s);
 		else
 			buf_adds(im->s.out, "* SEARCH");
 	}
-	while (s->range < s->found.n) {
+	while (s->range < s->numbers.n) {
 		if (!imap_has_time(im))
 			return STEP_YIELD;
 		if (is_esearch)
@@ -231,110 +193,73 @@ search_put(struct imap *im, struct search *s)
 	return imap_ok(im, NULL, "SEARCH completed");
 }
 
-/* ---- looking ---- */
+/* ---- the command ---- */
 
-static enum imap_step
-search_read(struct imap *im, struct search *s)
+/* RFC 5182 section 2.4: MIN and MAX alone are all that is saved of it. */
+static int
+search_save(struct imap *im, const struct uidset *found)
 {
-	struct rjob_search *job = rjob_search_new(im->s.env, &im->s,
-	    view_mailbox(&im->view), im->cmd.args.search.key, s->row_count);
+	unsigned returns = im->cmd.args.search.returns;
+	struct uidset saved = { 0 };
 
-	imap_progress(im, view_find_uid(&im->view, s->rows[0].row.uid) - 1,
-	    view_count(&im->view));
-	memcpy(job->rows, s->rows, s->row_count * sizeof *s->rows);
-	s->row_count = 0;
-	store_read(im->s.env->store, &job->j);
-	return STEP_WAIT;
+	if (returns == 0 || found->n == 0 ||
+	    (returns & (SEARCH_RETURN_ALL | SEARCH_RETURN_COUNT))) {
+		uidset_copy(&saved, found);
+		return imap_save_found(im, &saved);
+	}
+	if (returns & SEARCH_RETURN_MIN)
+		uidset_add(&saved, found->v[0].lo, found->v[0].lo);
+	if (returns & SEARCH_RETURN_MAX)
+		uidset_add(&saved, found->v[found->n - 1].hi,
+		    found->v[found->n - 1].hi);
+	return imap_save_found(im, &saved);
 }
 
-static void
-search_look(struct imap *im, struct search *s, uint32_t seq)
+static enum imap_step
+search_over(struct imap *im, struct search *s)
 {
-	struct search_row row;
-	bool is_ghost = view_get(&im->view, seq, &row.row);
-	uint32_t number = im->cmd.uid ? row.row.uid : seq;
-	enum tri t;
+	const struct imap_search_args *a = &im->cmd.args.search;
 
-	s->next_uid = (uint64_t)row.row.uid + 1;
-	if (is_ghost)
-		return;
-	row.recent = view_is_recent(&im->view, row.row.uid);
-	t = search_eval_row(im->cmd.args.search.key, &row);
-	if (t == TRI_YES) {
-		uidset_add(&s->found, number, number);
-		s->modseq = MAX(s->modseq, row.row.modseq);
-	}
-	if (t != TRI_UNKNOWN)
-		return;
-	if (!s->rows)
-		s->rows = xcalloc(BATCH_ROWS, sizeof *s->rows);
-	s->rows[s->row_count++] = row;
+	if (s->f.err < 0)
+		return imap_fail(im, s->f.err);
+	s->is_found = true;
+	if (a->save && search_save(im, &s->f.found) < 0)
+		return imap_no(im, "NOTSAVED",
+		    "No memory to save the result in");
+	if (a->save && a->returns == 0)
+		return imap_ok(im, NULL, "SEARCH completed, result saved");
+	return search_put(im, s);
 }
 
-/* Looks at rows until there is enough for a reader, or none left. */
 static enum imap_step
-search_scan(struct imap *im, struct search *s)
+search_look(struct imap *im, struct search *s, struct op *op)
 {
-	uint32_t count = view_count(&im->view);
-	uint32_t seq = count + 1;
+	enum imap_step step = finder_step(&s->f, op);
 
-	if (s->next_uid <= UINT32_MAX)
-		seq = view_seek_uid(&im->view, (uint32_t)s->next_uid);
-	for (; seq <= count && s->row_count < BATCH_ROWS; seq++) {
-		if (!imap_has_time(im))
-			return STEP_YIELD;
-		search_look(im, s, seq);
-	}
-	return s->row_count ? search_read(im, s) : search_put(im, s);
+	return step == STEP_DONE ? search_over(im, s) : step;
 }
 
 enum imap_step
 imap_run_search(struct imap *im)
 {
-	struct names names = { { names_set, names_keyword,
-	    env_wall_s(im->s.env) }, im };
+	struct imap_search_args *a = &im->cmd.args.search;
 	struct search *s = arena_alloc(&im->cmd.arena, sizeof *s);
 
 	im->cmd.state = s;
 	im->cmd.release = search_release;
-	s->next_uid = 1;
 	/* RFC 9051 section 6.4.4: there is no other answer any more. */
-	if (im->is_rev2 && !im->cmd.args.search.esearch) {
-		im->cmd.args.search.esearch = true;
-		im->cmd.args.search.returns = SEARCH_RETURN_ALL;
+	if (im->is_rev2 && !a->esearch) {
+		a->esearch = true;
+		a->returns = SEARCH_RETURN_ALL;
 	}
-	if (im->cmd.args.search.has_modseq)
+	if (a->is_charset_unknown)
+		return imap_no(im, IMAP_BADCHARSET, "Unknown charset");
+	if (a->has_modseq)
 		imap_enable_condstore(im);
-	/* RFC 7162 3.2.10.2: numbers in the keys must stay what they are. */
-	for (size_t i = 0; i < im->cmd.args.search.ref_count; i++)
-		if (im->cmd.args.search.refs[i].kind == SEARCH_REF_SEQ)
-			im->cmd.holds_expunges = true;
-	imap_search_resolve(&im->cmd.args.search, &im->cmd.arena, &names.n);
-	return search_scan(im, s);
-}
-
-/* A slice of what a reader has looked at. */
-static enum imap_step
-search_slice(struct imap *im, struct search *s, struct rjob_search *job)
-{
-	int err = job->j.op.err;
-
-	for (size_t i = 0; err == 0 && i < job->uid_count; i++) {
-		uint32_t n = job->uids[i];
-
-		if (!im->cmd.uid)
-			n = view_find_uid(&im->view, n);
-		uidset_add(&s->read, n, n);
-		if (im->cmd.args.search.has_modseq)
-			s->modseq = MAX(s->modseq, modseq_of(im, n));
-	}
-	if (err == 0 && job->j.more) {
-		op_adopt(&job->j.op, &im->s);
-		store_read(im->s.env->store, &job->j);
-		return STEP_WAIT;
-	}
-	op_free(&job->j.op);
-	return err < 0 ? imap_fail(im, err) : search_scan(im, s);
+	finder_resolve(im, a);
+	finder_init(&s->f, im, &im->view, a->key);
+	s->f.wants_modseq = a->has_modseq;
+	return search_look(im, s, NULL);
 }
 
 enum imap_step
@@ -342,7 +267,5 @@ imap_done_search(struct imap *im, struct op *op)
 {
 	struct search *s = im->cmd.state;
 
-	if (op)
-		return search_slice(im, s, (struct rjob_search *)op);
-	return s->is_putting ? search_put(im, s) : search_scan(im, s);
+	return s->is_found ? search_put(im, s) : search_look(im, s, op);
 }

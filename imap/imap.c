@@ -202,6 +202,7 @@ imap_unselect(struct imap *im)
 	view_close(&im->view);
 	imap_notify_forget_selected(im);
 	im->skipped_modseq = 0;
+	imap_forget_found(im);
 	im->state = ST_AUTH;
 }
 
@@ -821,6 +822,7 @@ imap_end(struct session *session)
 	(void)imap_notify_is_over(im);
 	command_release(im);
 	imap_notify_free(im);
+	imap_forget_found(im);
 	view_close(&im->view);
 	hub_unwatch(&im->watch);
 	if (im->login)

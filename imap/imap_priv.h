@@ -150,6 +150,7 @@ struct imap {
 	char *name;			/* the account's, for logs; or NULL */
 	struct hub_watch watch;
 	struct view view;		/* open while ST_SELECTED */
+	struct uidset saved;		/* "$": imap_save_found; charged */
 	unsigned seen_out;		/* cmd_fetch.c: writes under way */
 	bool is_utf8;			/* strings, names, headers in UTF-8 */
 	bool is_utf8_accept;		/* RFC 6855, for its rule on charsets */
@@ -221,6 +222,14 @@ void imap_unselect(struct imap *im);
 int imap_resolve_set(const struct imap *im, const struct seqset *set,
     bool uid, struct uidset *out);
 enum imap_step imap_bad_set(struct imap *im);
+
+/*
+ * RFC 5182: what "$" means from here on, until the mailbox is left. UIDs that
+ * are expunged later may stay in it, as they mean nothing then. Takes what is
+ * in uids. ERR_BUDGET: no memory, and "$" is empty.
+ */
+int imap_save_found(struct imap *im, struct uidset *uids);
+void imap_forget_found(struct imap *im);
 
 /*
  * Names of the selected mailbox's keywords, for imap_put_flags. Valid until

@@ -275,7 +275,8 @@ parse_seq_number(struct imap_parser *p, uint32_t *n)
 
 /*
  * RFC 3501 section 9, sequence-set. The order of two ends carries no meaning
- * ("5:1" is "1:5"), so that ranges are stored low end first.
+ * ("5:1" is "1:5"), so that ranges are stored low end first. "$" stands alone
+ * (RFC 5182 section 3).
  */
 enum parse
 imap_parse_seqset(struct imap_parser *p, struct seqset *set)
@@ -285,6 +286,10 @@ imap_parse_seqset(struct imap_parser *p, struct seqset *set)
 	int ch;
 
 	*set = (struct seqset){ 0 };
+	if (cursor_skip(&p->c, '$')) {
+		set->is_saved = true;
+		return PARSE_OK;
+	}
 	while ((ch = cursor_next(&look)) == ',' || ch == ':' || ch == '*' ||
 	    (ch >= '0' && ch <= '9'))
 		max += ch == ',';

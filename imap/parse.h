@@ -102,6 +102,7 @@ struct seqrange {
 struct seqset {
 	struct seqrange *v;
 	size_t n;
+	bool is_saved;	/* "$" (RFC 5182): what was found last; n is 0 */
 };
 enum parse imap_parse_seqset(struct imap_parser *p, struct seqset *set);
 
@@ -346,7 +347,9 @@ struct imap_fetch_args {
 	bool vanished;
 };
 
-/* SEARCH (RFC 3501, RFC 4731) */
+/* SEARCH (RFC 3501, RFC 4731, RFC 5182) */
+#define IMAP_BADCHARSET "BADCHARSET (US-ASCII UTF-8)"
+
 enum imap_search_return {
 	SEARCH_RETURN_MIN = 1 << 0,
 	SEARCH_RETURN_MAX = 1 << 1,
@@ -368,7 +371,10 @@ struct imap_search_ref {
 };
 struct imap_search_args {
 	bool esearch;		/* has RETURN: the answer is ESEARCH */
-	unsigned returns;	/* enum imap_search_return; "()" is ALL */
+	bool save;		/* RETURN (SAVE) */
+	/* enum imap_search_return; "()" is ALL; 0 with save: no answer */
+	unsigned returns;
+	bool is_charset_unknown;	/* NO [BADCHARSET]; key is no good */
 	bool has_modseq;	/* RFC 7162: a key is MODSEQ */
 	struct search_key *key;
 	struct imap_search_ref *refs;

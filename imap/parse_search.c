@@ -1,5 +1,5 @@
 /*
- * SEARCH (RFC 3501 section 6.4.4, RFC 4731, 5032, 7162): text to the tree of
+ * SEARCH (RFC 3501 section 6.4.4, RFC 4731, 5032, 5182, 7162): text to the tree of
  * store/search.h.
  *
  * Needles are converted to UTF-8 and folded here, once. What only a mailbox
@@ -172,7 +172,8 @@ parse_needle(struct search *s, struct span *needle)
 		return PARSE_BAD;
 	if (raw.len > IMAP_SEARCH_TEXT_MAX)
 		return imap_bad(p, "the text to search for is too long");
-	if (charset.len == 0 || span_iis(charset, "US-ASCII"))
+	if (charset.len == 0 || span_iis(charset, "US-ASCII") ||
+	    s->args->is_charset_unknown)
 		charset = utf8_is_valid(raw) ? SPAN("UTF-8") :
 		    SPAN("ISO-8859-1");
 	if (charset_to_utf8(&utf8, charset, raw) < 0) {
@@ -460,6 +461,8 @@ parse_key(struct search *s, struct search_key **key)
 		if (!r)
 			r = imap_expect(s->p, ')',
 			    "expected \")\" after search keys");
+	} else if (ch == '$') {
+		r = parse_set(s, SEARCH_REF_SEQ, key);
 	} else if (ch == '*' || (ch >= '0' && ch <= '9')) {
 		/* RFC 9586 section 3.5 */
 		if (s->p->uid_only) {
@@ -485,15 +488,19 @@ static const struct {
 };
 
 static enum parse
-parse_return_option(struct imap_parser *p, unsigned *returns)
+parse_return_option(struct imap_parser *p, struct imap_search_args *a)
 {
 	const char *start = p->c.p;
 	struct span word = imap_scan_word(p);
 
+	if (span_iis(word, "SAVE")) {
+		a->save = true;
+		return PARSE_OK;
+	}
 	for (size_t i = 0; i < COUNT(return_options); i++) {
 		if (!span_iis(word, return_options[i].name))
 			continue;
-		*returns |= return_options[i].bit;
+		a->returns |= return_options[i].bit;
 		return PARSE_OK;
 	}
 	p->c.p = start;
@@ -512,13 +519,13 @@ parse_return(struct imap_parser *p, struct imap_search_args *a)
 		return PARSE_BAD;
 	if (!cursor_skip(&p->c, ')')) {
 		do {
-			if (parse_return_option(p, &a->returns))
+			if (parse_return_option(p, a))
 				return PARSE_BAD;
 		} while (cursor_skip(&p->c, ' '));
 		if (imap_expect(p, ')', "expected \")\" after the options"))
 			return PARSE_BAD;
 	}
-	if (!a->returns)
+	if (!a->returns && !a->save)
 		a->returns = SEARCH_RETURN_ALL;
 	return imap_parse_space(p);
 }
@@ -536,10 +543,7 @@ parse_charset(struct search *s)
 		return imap_bad(p, "no CHARSET once UTF8=ACCEPT is on");
 	if (imap_parse_space(p) || imap_parse_astring(p, &s->charset))
 		return PARSE_BAD;
-	if (!charset_is_known(s->charset)) {
-		p->code = "BADCHARSET (US-ASCII UTF-8)";
-		return imap_bad(p, "unknown charset");
-	}
+	s->args->is_charset_unknown = !charset_is_known(s->charset);
 	return imap_parse_space(p);
 }
 

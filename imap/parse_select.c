@@ -13,6 +13,8 @@ parse_plain_set(struct imap_parser *p, bool rising, struct seqset *set)
 
 	if (imap_parse_seqset(p, set))
 		return PARSE_BAD;
+	if (set->is_saved)
+		return imap_bad(p, "\"$\" cannot stand here");
 	for (size_t i = 0; i < set->n; i++) {
 		if (set->v[i].hi == SEQ_STAR)
 			return imap_bad(p, "\"*\" cannot stand here");

@@ -78,9 +78,14 @@ int
 imap_resolve_set(const struct imap *im, const struct seqset *set, bool uid,
     struct uidset *out)
 {
-	struct uidrange *v = xcalloc(set->n, sizeof *v);
+	struct uidrange *v;
 	int err = 0;
 
+	if (set->is_saved) {
+		uidset_copy(out, &im->saved);
+		return 0;
+	}
+	v = xcalloc(set->n, sizeof *v);
 	for (size_t i = 0; i < set->n && err == 0; i++) {
 		if (uid)
 			v[i] = uids_of_uids(&im->view, &set->v[i]);
@@ -99,6 +104,31 @@ enum imap_step
 imap_bad_set(struct imap *im)
 {
 	return imap_bad(im, "There is no message with such a number");
+}
+
+/* ---- what was found last ---- */
+
+int
+imap_save_found(struct imap *im, struct uidset *uids)
+{
+	int err;
+
+	imap_forget_found(im);
+	err = budget_take(im->s.env->budget, uids->cap * sizeof *uids->v);
+	if (err < 0) {
+		uidset_release(uids);
+		return err;
+	}
+	im->saved = *uids;
+	*uids = (struct uidset){ 0 };
+	return 0;
+}
+
+void
+imap_forget_found(struct imap *im)
+{
+	budget_give(im->s.env->budget, im->saved.cap * sizeof *im->saved.v);
+	uidset_release(&im->saved);
 }
 
 /* ---- keywords ---- */

@@ -158,11 +158,23 @@ TEST(test_parse_seqset_accepts_ranges_in_any_order)
 	}
 }
 
+/* RFC 5182 section 3 */
+TEST(test_parse_seqset_knows_what_was_saved)
+{
+	struct parsing *t = parsing_new(SPAN("$"));
+	struct seqset set;
+
+	CHECK_EQ(imap_parse_seqset(&t->p, &set), PARSE_OK);
+	CHECK(set.is_saved);
+	CHECK_EQ(set.n, 0);
+	parsing_free(t);
+}
+
 TEST(test_parse_seqset_refuses_what_is_none)
 {
 	static const char *const bad[] = {
 		"", "0", "a", ",1", "1,", "1,,2", "1:", ":1", "1:0",
-		"4294967296", "-1", "1:a", "**:", "$",
+		"4294967296", "-1", "1:a", "**:", "$1", "$,1",
 	};
 
 	for (size_t i = 0; i < COUNT(bad); i++) {
@@ -406,6 +418,7 @@ main(void)
 		cmocka_unit_test(test_parse_string_refuses_nul_in_a_literal),
 		cmocka_unit_test(test_parse_nstring_knows_nil),
 		cmocka_unit_test(test_parse_seqset_accepts_ranges_in_any_order),
+		cmocka_unit_test(test_parse_seqset_knows_what_was_saved),
 		cmocka_unit_test(test_parse_seqset_refuses_what_is_none),
 		cmocka_unit_test(test_seqrange_resolve_orders_the_ends),
 		cmocka_unit_test(test_parse_mailbox_decodes_names),

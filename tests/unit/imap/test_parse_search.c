@@ -120,6 +120,8 @@ TEST(test_parse_search_knows_every_key)
 		{ " unseen", "(not flags:1)" },
 		{ " 1:3", "none" },		/* not resolved yet */
 		{ " UID 7", "none" },
+		{ " $", "none" },
+		{ " UID $", "none" },
 		{ " KEYWORD $x", "none" },
 		{ " UNKEYWORD $x", "(not none)" },
 	};
@@ -156,12 +158,12 @@ TEST(test_parse_search_converts_and_folds_needles)
 	check_tree(SPAN(" SUBJECT \"\xc4\""), "subject:\xc3\xa4");
 }
 
-TEST(test_parse_search_refuses_unknown_charsets)
+TEST(test_parse_search_tells_of_unknown_charsets)
 {
 	struct parsing *t = parsing_new(SPAN(" CHARSET X-FOO SUBJECT x"));
 
-	CHECK_EQ(parsing_run(t, imap_parse_search), PARSE_BAD);
-	CHECK_STR(t->p.code, "BADCHARSET (US-ASCII UTF-8)");
+	CHECK_EQ(parsing_run(t, imap_parse_search), PARSE_OK);
+	CHECK(t->args.search.is_charset_unknown);
 	parsing_free(t);
 }
 
@@ -178,6 +180,8 @@ TEST(test_parse_search_knows_return)
 		    SEARCH_RETURN_MIN | SEARCH_RETURN_COUNT },
 		{ " RETURN (MAX ALL) CHARSET UTF-8 ALL", true,
 		    SEARCH_RETURN_MAX | SEARCH_RETURN_ALL },
+		{ " RETURN (SAVE) ALL", true, 0 },
+		{ " RETURN (save COUNT) $", true, SEARCH_RETURN_COUNT },
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -201,7 +205,7 @@ TEST(test_parse_search_refuses_what_is_none)
 		" SEENFLAGGED", " SUBJECT x(SEEN)", " RETURN ALL",
 		" RETURN (FOO) ALL", " RETURN (MIN)", " RETURN (MIN ALL",
 		" CHARSET", " CHARSET UTF-8", " CHARSET UTF-8 ",
-		" 1:3,", " (SEEN)FLAGGED",
+		" 1:3,", " $,1", " 1,$", " (SEEN)FLAGGED",
 	};
 
 	for (size_t i = 0; i < COUNT(bad); i++)
@@ -347,7 +351,7 @@ main(void)
 		cmocka_unit_test(test_parse_search_joins_keys),
 		cmocka_unit_test(
 		    test_parse_search_converts_and_folds_needles),
-		cmocka_unit_test(test_parse_search_refuses_unknown_charsets),
+		cmocka_unit_test(test_parse_search_tells_of_unknown_charsets),
 		cmocka_unit_test(test_parse_search_knows_return),
 		cmocka_unit_test(test_parse_search_refuses_what_is_none),
 		cmocka_unit_test(test_parse_search_caps_depth_and_count),

@@ -1,0 +1,199 @@
+#include "imap/finder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/base/xalloc.h"
+#include "store/read.h"
+
+#define BATCH_ROWS 512	/* 24 KiB; about what a slice of a reader does */
+
+/* Jobs at a time: one has two readers, and some must be left for others. */
+#define JOBS_MAX 1
+
+void
+finder_init(struct finder *f, struct imap *im, const struct view *view,
+    const struct search_key *key)
+{
+	*f = (struct finder){ .im = im, .view = view, .key = key,
+	    .next_uid = 1 };
+}
+
+void
+finder_release(struct finder *f)
+{
+	free(f->rows);
+	f->rows = NULL;
+	uidset_release(&f->found);
+	uidset_release(&f->read);
+}
+
+/* ---- what the mailbox knows of the keys ---- */
+
+struct names {
+	struct imap_search_names n;
+	const struct imap *im;
+};
+
+/*
+ * Deviation from RFC 3501 section 9, where a number beyond the last is a BAD
+ * command: here it matches nothing. Clients count on a mailbox that others
+ * are about to empty.
+ */
+static void
+add_numbers(const struct imap *im, const struct seqrange *asked,
+    struct uidset *out)
+{
+	uint32_t count = view_count(&im->view);
+	struct seqrange r = imap_seqrange_resolve(*asked, count);
+	struct seqset one = { .v = &r, .n = 1 };
+
+	if (r.lo > count || r.hi == 0)
+		return;
+	r.lo = MAX(r.lo, 1);
+	r.hi = MIN(r.hi, count);
+	(void)imap_resolve_set(im, &one, false, out);
+}
+
+static void
+names_set(struct imap_search_names *n, const struct seqset *set, bool uid,
+    struct uidset *out)
+{
+	const struct imap *im = CONTAINER_OF(n, struct names, n)->im;
+
+	if (uid || set->is_saved) {
+		(void)imap_resolve_set(im, set, true, out);
+		return;
+	}
+	for (size_t i = 0; i < set->n; i++)
+		add_numbers(im, &set->v[i], out);
+}
+
+static int
+names_keyword(struct imap_search_names *n, struct span name)
+{
+	return view_find_keyword(&CONTAINER_OF(n, struct names, n)->im->view,
+	    name);
+}
+
+void
+finder_resolve(struct imap *im, struct imap_search_args *args)
+{
+	struct names names = { { names_set, names_keyword,
+	    env_wall_s(im->s.env) }, im };
+
+	/* RFC 7162 3.2.10.2: numbers in the keys must stay what they are. */
+	for (size_t i = 0; i < args->ref_count; i++)
+		if (args->refs[i].kind == SEARCH_REF_SEQ &&
+		    !args->refs[i].set.is_saved)
+			im->cmd.holds_expunges = true;
+	imap_search_resolve(args, &im->cmd.arena, &names.n);
+}
+
+/* ---- looking ---- */
+
+static void
+submit_rows(struct finder *f)
+{
+	struct env *env = f->im->s.env;
+	struct rjob_search *job = rjob_search_new(env, &f->im->s,
+	    view_mailbox(f->view), f->key, f->row_count);
+
+	imap_progress(f->im, view_find_uid(f->view, f->rows[0].row.uid) - 1,
+	    view_count(f->view));
+	memcpy(job->rows, f->rows, f->row_count * sizeof *f->rows);
+	f->row_count = 0;
+	f->jobs_out++;
+	store_read(env->store, &job->j);
+}
+
+static void
+look_at(struct finder *f, uint32_t seq)
+{
+	struct search_row row;
+	bool is_ghost = view_get(f->view, seq, &row.row);
+	uint32_t uid = row.row.uid;
+	enum tri t;
+
+	f->next_uid = (uint64_t)uid + 1;
+	if (is_ghost)
+		return;
+	row.recent = view_is_recent(f->view, uid);
+	t = search_eval_row(f->key, &row);
+	if (t == TRI_YES) {
+		uidset_add(&f->found, uid, uid);
+		f->modseq = MAX(f->modseq, row.row.modseq);
+	}
+	if (t != TRI_UNKNOWN)
+		return;
+	if (!f->rows)
+		f->rows = xcalloc(BATCH_ROWS, sizeof *f->rows);
+	f->rows[f->row_count++] = row;
+}
+
+/* Looks at rows while readers have room for more; false: out of time. */
+static bool
+look_on(struct finder *f)
+{
+	uint32_t count = view_count(f->view);
+	uint32_t seq = count + 1;
+
+	if (f->next_uid <= UINT32_MAX)
+		seq = view_seek_uid(f->view, (uint32_t)f->next_uid);
+	for (; seq <= count && f->jobs_out < JOBS_MAX; seq++) {
+		if (!imap_has_time(f->im))
+			return false;
+		look_at(f, seq);
+		if (f->row_count == BATCH_ROWS)
+			submit_rows(f);
+	}
+	if (f->row_count && f->jobs_out < JOBS_MAX)
+		submit_rows(f);
+	return true;
+}
+
+static uint64_t
+modseq_of(const struct finder *f, uint32_t uid)
+{
+	struct msgrow row;
+
+	(void)view_get(f->view, view_find_uid(f->view, uid), &row);
+	return row.modseq;
+}
+
+/* A slice of what a reader has looked at. */
+static void
+take_slice(struct finder *f, struct rjob_search *job)
+{
+	int err = job->j.op.err;
+
+	for (size_t i = 0; err == 0 && i < job->uid_count; i++) {
+		uidset_add(&f->read, job->uids[i], job->uids[i]);
+		if (f->wants_modseq)
+			f->modseq = MAX(f->modseq, modseq_of(f,
+			    job->uids[i]));
+	}
+	if (err == 0 && f->err == 0 && job->j.more) {
+		op_adopt(&job->j.op, &f->im->s);
+		store_read(f->im->s.env->store, &job->j);
+		return;
+	}
+	op_free(&job->j.op);
+	f->jobs_out--;
+	if (f->err == 0)
+		f->err = err;
+}
+
+enum imap_step
+finder_step(struct finder *f, struct op *op)
+{
+	if (op)
+		take_slice(f, CONTAINER_OF(op, struct rjob_search, j.op));
+	if (f->err == 0 && !look_on(f))
+		return STEP_YIELD;
+	if (f->jobs_out)
+		return STEP_WAIT;
+	uidset_merge(&f->found, &f->read);
+	uidset_release(&f->read);
+	return STEP_DONE;
+}

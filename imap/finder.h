@@ -1,0 +1,47 @@
+/*
+ * Finding the messages of a view that match search keys: what SEARCH does,
+ * and everything that begins like it.
+ *
+ * Two steps for each message: what its row in the view can tell (flags, UID,
+ * size, arrival), here and in turns; and for those left undecided readers,
+ * some hundred at a time, so that neither a large mailbox nor many hits need
+ * much memory. A message that is expunged, but not told yet, is not found.
+ */
+#ifndef IMAP_FINDER_H
+#define IMAP_FINDER_H
+
+#include "imap/imap_priv.h"
+
+struct finder {
+	struct imap *im;		/* whose running command it is */
+	const struct view *view;	/* must not move meanwhile */
+	const struct search_key *key;	/* resolved; lives as long */
+	bool wants_modseq;
+	uint64_t next_uid;		/* look at this and those above */
+	struct search_row *rows;	/* for a reader; or NULL */
+	size_t row_count;
+	unsigned jobs_out;
+	int err;			/* why it gives up; 0 */
+	struct uidset found;		/* the result, once it is over */
+	struct uidset read;		/* until then, those readers found */
+	uint64_t modseq;		/* the highest found, if wanted */
+};
+
+void finder_init(struct finder *f, struct imap *im, const struct view *view,
+    const struct search_key *key);
+void finder_release(struct finder *f);	/* legal on a zeroed one */
+
+/*
+ * Looks on. op: one of its own that came home, which it takes, or NULL.
+ * STEP_WAIT and STEP_YIELD: to be called again, as a command's done is. Else
+ * STEP_DONE: found has all, or err says what went wrong.
+ */
+enum imap_step finder_step(struct finder *f, struct op *op);
+
+/*
+ * Completes a parsed tree with what the session's view knows: numbers, the
+ * bits of keywords. Holds expunges back where keys have numbers.
+ */
+void finder_resolve(struct imap *im, struct imap_search_args *args);
+
+#endif
