@@ -12,11 +12,14 @@
 #include "server/base/arena.h"
 #include "store/mailbox.h"
 #include "store/mime/digest.h"
+#include "store/msort.h"
 #include "store/search.h"
+#include "store/sort.h"
 #include "store/store.h"
 #include "store/uidset.h"
 
 enum rjob_kind {
+	RJOB_SORT,
 	RJOB_LOOKUP, RJOB_LIST, RJOB_MESSAGES, RJOB_MESSAGES_AHEAD,
 	RJOB_SEARCH, RJOB_SEARCH_TWIN, RJOB_LOAD, RJOB_CREDS,
 	RJOB_DIRECTORY, RJOB_RESOLVE, RJOB_VANISHED, RJOB_BACKUP, RJOB_METADATA,
@@ -137,6 +140,27 @@ struct rjob_search {
 };
 struct rjob_search *rjob_search_new(struct env *env, struct session *s,
     uint64_t mailbox, const struct search_key *key, size_t row_count);
+
+/*
+ * Puts messages in order. Rows come in the order that ties keep, that of the
+ * mailbox. All the memory is charged to the budget; ERR_BUDGET in op.err.
+ */
+struct rjob_sort {
+	struct rjob j;
+	struct budget *budget;
+	size_t charged;
+	struct sort_term *terms;	/* malloc, owned */
+	size_t term_count;
+	struct sort_row *rows;		/* malloc, owned */
+	size_t row_count, row_cap;
+	/* results, once there is no more: row_count items in order */
+	struct sort_item *items;
+	struct arena keys;		/* theirs; borrows nothing */
+};
+/* For at most row_cap rows. NULL: over the budget. */
+struct rjob_sort *rjob_sort_new(struct env *env, struct session *s,
+    const struct sort_term *terms, size_t term_count, size_t row_cap);
+void rjob_sort_add(struct rjob_sort *job, const struct msgrow *row);
 
 /*
  * What has vanished from a mailbox since a modseq (RFC 7162 section 3.2.6).

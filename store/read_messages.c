@@ -161,6 +161,42 @@ read_digest(struct db *db, struct arena *a, const struct body *body,
 	return err;
 }
 
+/* In one statement where it is as it should be. */
+static int
+keys_bytes(struct db *db, struct arena *a, uint64_t id, struct span *bytes)
+{
+	struct body body;
+	sqlite3_stmt *s;
+	int err;
+
+	if ((err = db_query(db, &s, "SELECT d.bytes FROM body b JOIN digest d"
+	    " ON d.content = b.content AND d.version = ? WHERE b.id = ?",
+	    A_INT(DIGEST_VERSION), A_INT(id))) < 0)
+		return err;
+	if ((err = db_step(db, s)) < 0)
+		return err;
+	if (err > 0) {
+		*bytes = arena_span(a, db_span(s, 0));
+		db_done(s);
+		return 0;
+	}
+	if ((err = body_get(db, a, id, &body)) < 0)
+		return err;
+	return read_digest(db, a, &body, bytes);
+}
+
+int
+read_digest_keys(struct db *db, struct arena *a, uint64_t body,
+    struct digest_keys *k)
+{
+	struct span bytes;
+	int err;
+
+	if ((err = keys_bytes(db, a, body, &bytes)) < 0)
+		return err;
+	return digest_decode_keys(bytes, a, k) < 0 ? ERR_NOTFOUND : 0;
+}
+
 /* ---- rows ---- */
 
 int

@@ -11,6 +11,7 @@
 #include "store/account.h"
 #include "store/array_priv.h"
 #include "store/body.h"
+#include "store/mime/digest.h"
 #include "store/read.h"
 #include "store/store_priv.h"
 
@@ -71,6 +72,7 @@ int slice_queue_overdue(struct reader *r, struct rjob *j);
 int slice_queue_list(struct reader *r, struct rjob *j);
 int slice_dkim_keys(struct reader *r, struct rjob *j);
 int slice_mta_sts(struct reader *r, struct rjob *j);
+int slice_sort(struct reader *r, struct rjob *j);
 
 /* The digest of a body: as stored, or made again where it is outdated. */
 int read_digest(struct db *db, struct arena *a, const struct body *body,
@@ -86,6 +88,13 @@ struct saved {
 };
 int read_saved(struct db *db, uint64_t mailbox, uint32_t uid,
     struct saved *saved);
+
+/*
+ * What a body is sorted and threaded by. The bytes and the references go into
+ * the arena. ERR_NOTFOUND: it is gone, or its digest is damaged.
+ */
+int read_digest_keys(struct db *db, struct arena *a, uint64_t body,
+    struct digest_keys *k);
 
 /* Sends the job home; the default for all but credentials. */
 void creds_home(struct rjob *j, int err);

@@ -14,6 +14,7 @@
  */
 #define UTF8_NORMAL_MAX 4096
 #define UTF8_NAME_ROUNDS 4
+#define CASEMAP_MAX 32	/* of a full decomposition; 18 in Unicode 15 */
 #define FOLD_MAX 8	/* scalar values that one folds to; 3 in Unicode 15 */
 
 bool
@@ -197,6 +198,73 @@ utf8_fold(struct buf *out, struct span s)
 		ascii_lower_copy(out->p + out->len, s.p, len);
 		out->len += len;
 		out->p[out->len] = '\0';
+	}
+}
+
+/* RFC 5051 section 2 (2): title case, then decomposed as far as it goes. */
+static void
+casemap_add(struct buf *out, utf8proc_int32_t cp)
+{
+	utf8proc_int32_t to[CASEMAP_MAX];
+	utf8proc_ssize_t n;
+	int last_class = 0;
+
+	cp = utf8proc_totitle(cp);
+	n = utf8proc_decompose_char(cp, to, CASEMAP_MAX,
+	    UTF8PROC_COMPAT | UTF8PROC_DECOMPOSE, &last_class);
+	if (n < 0 || n > CASEMAP_MAX) {
+		utf8_encode(out, (uint32_t)cp);
+		return;
+	}
+	for (utf8proc_ssize_t i = 0; i < n; i++)
+		utf8_encode(out, (uint32_t)to[i]);
+}
+
+/* Appends one character from the front of s; returns its bytes. */
+static size_t
+casemap_one(struct buf *out, struct span s)
+{
+	utf8proc_int32_t folded[FOLD_MAX];
+	utf8proc_ssize_t n;
+	int last_class = 0;
+	uint32_t cp = 0;
+	size_t len = decode_valid(s, &cp);
+
+	if (len == 0) {
+		buf_addc(out, *s.p);
+		return 1;
+	}
+	n = utf8proc_decompose_char((utf8proc_int32_t)cp, folded, FOLD_MAX,
+	    UTF8PROC_CASEFOLD, &last_class);
+	if (n < 0 || n > FOLD_MAX)
+		casemap_add(out, (utf8proc_int32_t)cp);
+	for (utf8proc_ssize_t i = 0; i < n && n <= FOLD_MAX; i++)
+		casemap_add(out, folded[i]);
+	return len;
+}
+
+static void
+ascii_upper_add(struct buf *out, struct span s)
+{
+	buf_reserve(out, s.len);
+	for (size_t i = 0; i < s.len; i++)
+		out->p[out->len + i] = (char)(s.p[i] >= 'a' &&
+		    s.p[i] <= 'z' ? s.p[i] - 0x20 : s.p[i]);
+	out->len += s.len;
+	out->p[out->len] = '\0';
+}
+
+void
+utf8_casemap(struct buf *out, struct span s)
+{
+	size_t len;
+
+	for (; s.len; s = span_from(s, len)) {
+		len = ascii_run(s.p, s.len);
+		if (len == 0)
+			len = casemap_one(out, s);
+		else
+			ascii_upper_add(out, span_head(s, len));
 	}
 }
 

@@ -36,6 +36,14 @@ void utf8_encode(struct buf *out, uint32_t cp);
 void utf8_fold(struct buf *out, struct span s);
 
 /*
+ * Appends s as i;unicode-casemap (RFC 5051) compares it: title case, fully
+ * decomposed, so that bytes in order are text in order. Case is folded before,
+ * hence what folds together (sharp s and ss) is equal here, too. What is not
+ * valid UTF-8 is copied byte for byte. Never fails.
+ */
+void utf8_casemap(struct buf *out, struct span s);
+
+/*
  * Prepares a user name (RFC 8265 UsernameCaseMapped, in short): valid UTF-8,
  * NFC, folded, no controls, no spaces. Returns 0 or ERR_BADNAME.
  */

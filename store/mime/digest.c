@@ -541,37 +541,81 @@ get_tree(struct reader *r, uint64_t size)
 	return NULL;
 }
 
-int
-digest_decode(struct span bytes, struct arena *a, struct digest *d)
+static void
+reader_init(struct reader *r, struct span bytes, struct arena *a)
 {
-	struct reader r = {
+	*r = (struct reader){
 		.p = (const unsigned char *)bytes.p,
 		.end = (const unsigned char *)bytes.p + bytes.len,
 		.arena = a
 	};
+	if (get_number(r) != DIGEST_VERSION)
+		set_bad(r);
+}
 
+/* What comes before the envelope. */
+static void
+get_head(struct reader *r, struct digest *d)
+{
 	*d = (struct digest){ 0 };
-	if (get_number(&r) != DIGEST_VERSION)
-		return ERR_SYNTAX;
-	d->flavour = (unsigned)get_number_to(&r, 0xff);
-	d->size = get_number_to(&r, INT64_MAX);
-	d->sent_s = get_signed(&r);
-	d->sent_zone_min = (int32_t)get_signed(&r);
-	d->is_reply = get_number_to(&r, 1);
-	d->base_subject = get_text(&r);
-	d->sort_from = get_text(&r);
-	d->sort_to = get_text(&r);
-	d->sort_cc = get_text(&r);
-	d->display_from = get_text(&r);
-	d->display_to = get_text(&r);
-	d->preview = get_text(&r);
-	d->reference_count = get_count(&r, MIME_REFERENCES_MAX);
-	d->references = get_texts(&r, d->reference_count);
+	d->flavour = (unsigned)get_number_to(r, 0xff);
+	d->size = get_number_to(r, INT64_MAX);
+	d->sent_s = get_signed(r);
+	d->sent_zone_min = (int32_t)get_signed(r);
+	d->is_reply = get_number_to(r, 1);
+	d->base_subject = get_text(r);
+	d->sort_from = get_text(r);
+	d->sort_to = get_text(r);
+	d->sort_cc = get_text(r);
+	d->display_from = get_text(r);
+	d->display_to = get_text(r);
+	d->preview = get_text(r);
+	d->reference_count = get_count(r, MIME_REFERENCES_MAX);
+	d->references = get_texts(r, d->reference_count);
+}
+
+int
+digest_decode(struct span bytes, struct arena *a, struct digest *d)
+{
+	struct reader r;
+
+	reader_init(&r, bytes, a);
+	get_head(&r, d);
 	get_envelope(&r, &d->envelope);
 	d->root = get_tree(&r, d->size);
 	if (r.bad || r.p != r.end)
 		return ERR_SYNTAX;
 	return 0;
+}
+
+/* Of the envelope the texts alone are read, as far as the last one. */
+int
+digest_decode_keys(struct span bytes, struct arena *a, struct digest_keys *k)
+{
+	struct reader r;
+	struct digest d;
+	unsigned flags;
+
+	reader_init(&r, bytes, a);
+	get_head(&r, &d);
+	flags = (unsigned)get_number_to(&r, ENV_HAS_ALL);
+	(void)get_text_if(&r, flags & ENV_HAS_DATE);
+	(void)get_text_if(&r, flags & ENV_HAS_SUBJECT);
+	(void)get_text_if(&r, flags & ENV_HAS_IN_REPLY_TO);
+	*k = (struct digest_keys){
+		.sent_s = d.sent_s,
+		.is_reply = d.is_reply,
+		.base_subject = d.base_subject,
+		.sort_from = d.sort_from,
+		.sort_to = d.sort_to,
+		.sort_cc = d.sort_cc,
+		.display_from = d.display_from,
+		.display_to = d.display_to,
+		.references = d.references,
+		.reference_count = d.reference_count,
+		.message_id = get_text_if(&r, flags & ENV_HAS_MESSAGE_ID)
+	};
+	return r.bad ? ERR_SYNTAX : 0;
 }
 
 const struct part *

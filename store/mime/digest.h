@@ -156,6 +156,24 @@ struct digest {
  */
 int digest_decode(struct span bytes, struct arena *a, struct digest *d);
 
+/*
+ * What a stored digest begins with: enough to sort and to thread. Spans point
+ * into bytes, those of references are in the arena.
+ */
+struct digest_keys {
+	int64_t sent_s;			/* as in struct digest, all of them */
+	bool is_reply;
+	struct span base_subject;
+	struct span sort_from, sort_to, sort_cc;
+	struct span display_from, display_to;
+	struct span *references;
+	size_t reference_count;
+	struct span message_id;		/* as in the envelope; empty: none */
+};
+/* As digest_decode; what comes behind is not looked at. */
+int digest_decode_keys(struct span bytes, struct arena *a,
+    struct digest_keys *k);
+
 /* Appends the stored form. */
 void digest_encode(struct buf *out, const struct digest *d);
 

@@ -158,6 +158,34 @@ TEST(test_utf8_fold_copies_what_is_invalid)
 }
 
 static void
+check_casemap(const char *in, const char *want)
+{
+	struct buf out = BUF_INIT;
+
+	utf8_casemap(&out, span_of(in));
+	CHECK_STR(out.p, want);
+	buf_release(&out);
+}
+
+/* RFC 5051 section 2 */
+TEST(test_utf8_casemap_is_title_case_decomposed)
+{
+	check_casemap("abc_ XYZ", "ABC_ XYZ");
+	check_casemap("\xc3\xa9t\xc3\x89", "E\xcc\x81TE\xcc\x81");
+	check_casemap("e\xcc\x81", "E\xcc\x81");
+	/* its example: U+01C4 */
+	check_casemap("\xc7\x84", "Dz\xcc\x8c");
+	check_casemap("\xef\xac\x81", "FI");		/* ligature */
+	check_casemap("\xef\xbc\xa1", "A");		/* of full width */
+	check_casemap("\xd0\xb9", "\xd0\x98\xcc\x86");	/* short i */
+	check_casemap("\xea\xb0\x80", "\xe1\x84\x80\xe1\x85\xa1");
+	check_casemap("\xe6\x97\xa5", "\xe6\x97\xa5");
+	/* beyond it: what folds together */
+	check_casemap("stra\xc3\x9f" "e", "STRASSE");
+	check_casemap("a\xff" "b\xc3", "A\xff" "B\xc3");
+}
+
+static void
 check_name(const char *in, const char *want)
 {
 	struct buf out = BUF_INIT;
@@ -236,6 +264,7 @@ main(void)
 	test_utf8_fold_and_its_kin_see_every_place_of_a_word),
 		cmocka_unit_test(test_utf8_fold_is_full_case_folding),
 		cmocka_unit_test(test_utf8_fold_copies_what_is_invalid),
+		cmocka_unit_test(test_utf8_casemap_is_title_case_decomposed),
 		cmocka_unit_test(test_utf8_names_match_without_case_and_form),
 		cmocka_unit_test(test_utf8_names_have_no_controls_spaces_or_unassigned),
 		cmocka_unit_test(test_utf8_names_that_are_endless_are_refused),

@@ -29,6 +29,35 @@ make(struct buf *stored, struct arena *a, struct digest *d)
 	digest_encode(stored, d);
 }
 
+TEST(test_digest_keys_are_those_of_the_whole)
+{
+	struct buf stored = BUF_INIT;
+	struct arena a = { 0 };
+	struct digest_keys k;
+	struct digest d;
+
+	make(&stored, &a, &d);
+	CHECK_EQ(digest_decode_keys(buf_span(&stored), &a, &k), 0);
+	CHECK_EQ(k.sent_s, d.sent_s);
+	CHECK(k.is_reply);
+	CHECK_SPAN(k.base_subject, "hello");
+	CHECK_SPAN(k.sort_from, "a group");
+	CHECK_SPAN(k.sort_to, "jo");
+	CHECK_SPAN(k.sort_cc, "root");
+	CHECK_SPAN(k.display_from, "a group");
+	CHECK_SPAN(k.display_to, "jo");
+	CHECK_SPAN(k.message_id, "<1@x>");
+	CHECK_EQ(k.reference_count, 2);
+	CHECK_SPAN(k.references[0], "3@x");
+	/* Of another version, or cut before they end. */
+	CHECK_EQ(digest_decode_keys(span_head(buf_span(&stored), 20), &a,
+	    &k), ERR_SYNTAX);
+	stored.p[0] = DIGEST_VERSION + 1;
+	CHECK_EQ(digest_decode_keys(buf_span(&stored), &a, &k), ERR_SYNTAX);
+	arena_release(&a);
+	buf_release(&stored);
+}
+
 TEST(test_digest_is_read_back_as_it_was)
 {
 	struct buf stored = BUF_INIT, again = BUF_INIT;
@@ -211,6 +240,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_digest_keys_are_those_of_the_whole),
 		cmocka_unit_test(test_digest_is_read_back_as_it_was),
 		cmocka_unit_test(test_digest_is_refused_when_cut_or_longer),
 		cmocka_unit_test(test_digest_survives_every_changed_byte),
