@@ -20,14 +20,12 @@ struct search {
 	uint32_t number;		/* 0: the range's first */
 };
 
-/* RFC 5182 section 2.1: a NO leaves nothing to refer to. */
 static void
 search_release(struct imap *im)
 {
 	struct search *s = im->cmd.state;
 
-	if (im->cmd.args.search.save && im->cmd.status == STATUS_NO)
-		imap_forget_found(im);
+	finder_forget_refused(im);
 	finder_release(&s->f);
 	uidset_release(&s->numbers);
 }
@@ -87,10 +85,7 @@ put_esearch_head(struct imap *im, struct search *s)
 	const struct uidset *f = &s->numbers;
 	struct buf *out = im->s.out;
 
-	/* Outlook takes the tag as a quoted string only. */
-	buf_adds(out, "* ESEARCH (TAG ");
-	imap_put_quoted(out, im->cmd.tag);
-	buf_adds(out, im->cmd.uid ? ") UID" : ")");
+	finder_put_esearch(im);
 	if ((returns & SEARCH_RETURN_MIN) && f->n) {
 		buf_adds(out, " MIN ");
 		buf_addu(out, f->v[0].lo);
@@ -195,35 +190,17 @@ search_put(struct imap *im, struct search *s)
 
 /* ---- the command ---- */
 
-/* RFC 5182 section 2.4: MIN and MAX alone are all that is saved of it. */
-static int
-search_save(struct imap *im, const struct uidset *found)
-{
-	unsigned returns = im->cmd.args.search.returns;
-	struct uidset saved = { 0 };
-
-	if (returns == 0 || found->n == 0 ||
-	    (returns & (SEARCH_RETURN_ALL | SEARCH_RETURN_COUNT))) {
-		uidset_copy(&saved, found);
-		return imap_save_found(im, &saved);
-	}
-	if (returns & SEARCH_RETURN_MIN)
-		uidset_add(&saved, found->v[0].lo, found->v[0].lo);
-	if (returns & SEARCH_RETURN_MAX)
-		uidset_add(&saved, found->v[found->n - 1].hi,
-		    found->v[found->n - 1].hi);
-	return imap_save_found(im, &saved);
-}
-
 static enum imap_step
 search_over(struct imap *im, struct search *s)
 {
 	const struct imap_search_args *a = &im->cmd.args.search;
+	const struct uidset *f = &s->f.found;
 
 	if (s->f.err < 0)
 		return imap_fail(im, s->f.err);
 	s->is_found = true;
-	if (a->save && search_save(im, &s->f.found) < 0)
+	if (a->save && finder_save(im, f, f->n ? f->v[0].lo : 0,
+	    f->n ? f->v[f->n - 1].hi : 0) < 0)
 		return imap_no(im, "NOTSAVED",
 		    "No memory to save the result in");
 	if (a->save && a->returns == 0)

@@ -197,3 +197,43 @@ finder_step(struct finder *f, struct op *op)
 	uidset_release(&f->read);
 	return STEP_DONE;
 }
+
+/* ---- what is common to the answers ---- */
+
+void
+finder_put_esearch(struct imap *im)
+{
+	struct buf *out = im->s.out;
+
+	/* Outlook takes the tag as a quoted string only. */
+	buf_adds(out, "* ESEARCH (TAG ");
+	imap_put_quoted(out, im->cmd.tag);
+	buf_adds(out, im->cmd.uid ? ") UID" : ")");
+}
+
+int
+finder_save(struct imap *im, const struct uidset *found, uint32_t min,
+    uint32_t max)
+{
+	unsigned returns = im->cmd.args.search.returns;
+	struct uidset saved = { 0 };
+
+	if (returns == 0 || found->n == 0 ||
+	    (returns & (SEARCH_RETURN_ALL | SEARCH_RETURN_COUNT))) {
+		uidset_copy(&saved, found);
+		return imap_save_found(im, &saved);
+	}
+	if (returns & SEARCH_RETURN_MIN)
+		uidset_add(&saved, min, min);
+	if (returns & SEARCH_RETURN_MAX)
+		uidset_add(&saved, max, max);
+	return imap_save_found(im, &saved);
+}
+
+/* RFC 5182 section 2.1: a NO leaves nothing to refer to. */
+void
+finder_forget_refused(struct imap *im)
+{
+	if (im->cmd.args.search.save && im->cmd.status == STATUS_NO)
+		imap_forget_found(im);
+}

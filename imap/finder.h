@@ -44,4 +44,17 @@ enum imap_step finder_step(struct finder *f, struct op *op);
  */
 void finder_resolve(struct imap *im, struct imap_search_args *args);
 
+/* "* ESEARCH (TAG "a") UID", for the running command (RFC 4731). */
+void finder_put_esearch(struct imap *im);
+
+/*
+ * Saves what was found (RFC 5182 section 2.4): all of it, or only what MIN
+ * and MAX tell where they are all that is told. min and max are UIDs.
+ */
+int finder_save(struct imap *im, const struct uidset *found, uint32_t min,
+    uint32_t max);
+
+/* To be called when a command that finds is released. */
+void finder_forget_refused(struct imap *im);
+
 #endif

@@ -364,6 +364,9 @@ bool imap_notify_is_over(struct imap *im);
 
 /* cmd_uidbatches.c */
 enum imap_step imap_run_uidbatches(struct imap *im);
+/* cmd_sort.c */
+enum imap_step imap_run_sort(struct imap *im);
+enum imap_step imap_done_sort(struct imap *im, struct op *op);
 
 /* cmd_idle.c */
 enum imap_step imap_run_idle(struct imap *im);

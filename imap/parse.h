@@ -27,6 +27,7 @@
 #include "store/mailbox.h"
 #include "store/metadata.h"
 #include "store/search.h"
+#include "store/sort.h"
 #include "store/write.h"
 
 struct framer_roles;
@@ -347,7 +348,7 @@ struct imap_fetch_args {
 	bool vanished;
 };
 
-/* SEARCH (RFC 3501, RFC 4731, RFC 5182) */
+/* SEARCH, SORT (RFC 3501, RFC 4731, RFC 5182, RFC 5256) */
 #define IMAP_BADCHARSET "BADCHARSET (US-ASCII UTF-8)"
 
 enum imap_search_return {
@@ -379,6 +380,8 @@ struct imap_search_args {
 	struct search_key *key;
 	struct imap_search_ref *refs;
 	size_t ref_count;
+	struct sort_term *terms;	/* SORT: at least one */
+	size_t term_count;
 };
 
 /* Embedded by whoever knows the mailbox (the session has its view). */
@@ -508,6 +511,7 @@ enum parse imap_parse_copy(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_store(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_fetch(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_search(struct imap_parser *p, union imap_args *a);
+enum parse imap_parse_sort(struct imap_parser *p, union imap_args *a);
 
 enum parse imap_parse_getmetadata(struct imap_parser *p,
     union imap_args *a);

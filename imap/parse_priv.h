@@ -46,4 +46,15 @@ enum parse imap_parse_fetch_atts(struct imap_parser *p,
 enum parse imap_decode_name(struct imap_parser *p, struct span raw,
     struct span *name);
 
+/* [SP "RETURN" SP "(" [option *(SP option)] ")"], RFC 4731 section 3.1 */
+enum parse imap_parse_return(struct imap_parser *p,
+    struct imap_search_args *a);
+
+/*
+ * 1*(SP search-key), to the end of the command. charset: of its texts, empty
+ * if none was given.
+ */
+enum parse imap_parse_program(struct imap_parser *p, struct span charset,
+    struct imap_search_args *a);
+
 #endif

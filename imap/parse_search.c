@@ -507,12 +507,17 @@ parse_return_option(struct imap_parser *p, struct imap_search_args *a)
 	return imap_bad(p, "unknown SEARCH RETURN option");
 }
 
-/* "RETURN" SP "(" [option *(SP option)] ")" SP, RFC 4731 section 3.1 */
-static enum parse
-parse_return(struct imap_parser *p, struct imap_search_args *a)
+enum parse
+imap_parse_return(struct imap_parser *p, struct imap_search_args *a)
 {
-	if (!cursor_skip_word(&p->c, "RETURN"))
+	const char *start = p->c.p;
+
+	if (imap_parse_space(p))
+		return PARSE_BAD;
+	if (!cursor_skip_word(&p->c, "RETURN")) {
+		p->c.p = start;
 		return PARSE_OK;
+	}
 	a->esearch = true;
 	if (imap_parse_space(p) || imap_expect(p, '(',
 	    "expected options in parentheses"))
@@ -527,35 +532,50 @@ parse_return(struct imap_parser *p, struct imap_search_args *a)
 	}
 	if (!a->returns && !a->save)
 		a->returns = SEARCH_RETURN_ALL;
-	return imap_parse_space(p);
+	return PARSE_OK;
 }
 
-/* "CHARSET" SP astring SP */
-static enum parse
-parse_charset(struct search *s)
+enum parse
+imap_parse_program(struct imap_parser *p, struct span charset,
+    struct imap_search_args *a)
 {
-	struct imap_parser *p = s->p;
+	struct search s = { .p = p, .args = a, .charset = charset };
 
-	if (!cursor_skip_word(&p->c, "CHARSET"))
+	a->is_charset_unknown = charset.len && !charset_is_known(charset);
+	return imap_parse_space(p) || parse_keys(&s, &a->key) ||
+	    imap_parse_end(p) ? PARSE_BAD : PARSE_OK;
+}
+
+/* [SP "CHARSET" SP astring] */
+static enum parse
+parse_charset(struct imap_parser *p, struct span *charset)
+{
+	const char *start = p->c.p;
+
+	*charset = (struct span){ 0 };
+	if (imap_parse_space(p))
+		return PARSE_BAD;
+	if (!cursor_skip_word(&p->c, "CHARSET")) {
+		p->c.p = start;
 		return PARSE_OK;
+	}
 	/* RFC 6855 section 3 */
 	if (p->utf8_accept)
 		return imap_bad(p, "no CHARSET once UTF8=ACCEPT is on");
-	if (imap_parse_space(p) || imap_parse_astring(p, &s->charset))
-		return PARSE_BAD;
-	s->args->is_charset_unknown = !charset_is_known(s->charset);
-	return imap_parse_space(p);
+	return imap_parse_space(p) || imap_parse_astring(p, charset) ?
+	    PARSE_BAD : PARSE_OK;
 }
 
 enum parse
 imap_parse_search(struct imap_parser *p, union imap_args *a)
 {
-	struct search s = { .p = p, .args = &a->search };
+	struct span charset;
 
 	a->search = (struct imap_search_args){ 0 };
-	return imap_parse_space(p) || parse_return(p, &a->search) ||
-	    parse_charset(&s) || parse_keys(&s, &a->search.key) ||
-	    imap_parse_end(p) ? PARSE_BAD : PARSE_OK;
+	return imap_parse_return(p, &a->search) ||
+	    parse_charset(p, &charset) ||
+	    imap_parse_program(p, charset, &a->search) ?
+	    PARSE_BAD : PARSE_OK;
 }
 
 void

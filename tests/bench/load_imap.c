@@ -99,6 +99,8 @@ measure_search(const struct target *t)
 	measure_command(t, c, "SEARCH UNSEEN", "SEARCH UNSEEN", 9);
 	measure_command(t, c, "SEARCH SUBJECT", "SEARCH SUBJECT needle", 5);
 	measure_command(t, c, "SEARCH TEXT", "SEARCH TEXT haystack", 3);
+	measure_command(t, c, "SORT", "SORT (SUBJECT REVERSE DATE) UTF-8 ALL",
+	    3);
 	client_close(c);
 }
 

@@ -26,6 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void
 put_set(struct buf *b, const struct seqset *set)
 {
+	if (set->is_saved)
+		buf_addc(b, '$');
 	for (size_t i = 0; i < set->n; i++) {
 		struct seqrange r = set->v[i];
 
@@ -205,6 +207,7 @@ static const struct verb {
 	{ "DELETE", imap_parse_mailbox_only, NULL },
 	{ "SELECT", imap_parse_select, put_select },
 	{ "SETMETADATA", imap_parse_setmetadata, NULL },
+	{ "SORT", imap_parse_sort, NULL },
 	{ "STATUS", imap_parse_status, NULL },
 	{ "STORE", imap_parse_store, put_store },
 	{ "NOTIFY", imap_parse_notify, NULL },
@@ -252,6 +255,13 @@ tree_depth(const struct search_key *k)
 	return deepest + 1;
 }
 
+static bool
+is_searching(const struct verb *v)
+{
+	return v && (v->parse == imap_parse_search ||
+	    v->parse == imap_parse_sort);
+}
+
 static void
 check_search(struct imap_search_args *a)
 {
@@ -259,7 +269,8 @@ check_search(struct imap_search_args *a)
 	assert(tree_depth(a->key) <= 3 * IMAP_DEPTH_MAX);
 	for (size_t i = 0; i < a->ref_count; i++)
 		assert(a->refs[i].key->op == SEARCH_NONE);
-	assert(!a->esearch == !a->returns);
+	assert(a->save || !a->esearch == !a->returns);
+	assert(a->esearch || !a->save);
 }
 
 static void
@@ -288,10 +299,10 @@ check_command(struct span text)
 	assert(p.c.p >= text.p && p.c.p <= text.p + text.len);
 	assert((r == PARSE_BAD) == (p.why != NULL));
 	assert(arena.used <= 16 * text.len + FIXED_BYTES +
-	    (v && v->parse == imap_parse_search ? TREE_BYTES : 0));
+	    (is_searching(v) ? TREE_BYTES : 0));
 	if (v && !r && v->put)
 		check_round_trip(v, &args);
-	if (v && !r && v->parse == imap_parse_search)
+	if (is_searching(v) && !r)
 		check_search(&args.search);
 	if (v && !r && v->parse == imap_parse_append)
 		check_append(&args.append);

@@ -1,0 +1,293 @@
+/*
+ * SORT and UID SORT (RFC 5256 section 3), ESORT (RFC 5267 section 3): what
+ * finder.c found is put in order by a reader.
+ */
+#include "imap/finder.h"
+#include "imap/sync.h"
+#include "imap/targets.h"
+#include "server/base/xalloc.h"
+#include "store/read.h"
+
+enum sort_phase { SORT_FINDS, SORT_FILLS, SORT_READS, SORT_PUTS };
+
+struct sort {
+	struct finder f;
+	enum sort_phase phase;
+	struct targets targets;		/* of f.found, while rows are filled */
+	struct rjob_sort *job;		/* ours but while a reader has it */
+	/* The answer: put of the items are in it; lo..hi is still to come. */
+	size_t put;
+	bool has_range;
+	uint32_t lo, hi;
+};
+
+static void
+sort_release(struct imap *im)
+{
+	struct sort *s = im->cmd.state;
+
+	finder_forget_refused(im);
+	finder_release(&s->f);
+	if (s->job)
+		op_free(&s->job->j.op);
+}
+
+/* ---- the answer ---- */
+
+static uint32_t
+uid_at(const struct sort *s, size_t i)
+{
+	return s->job->rows[s->job->items[i].row].uid;
+}
+
+static uint32_t
+number_at(const struct imap *im, const struct sort *s, size_t i)
+{
+	uint32_t uid = uid_at(s, i);
+
+	return im->cmd.uid ? uid : view_find_uid(&im->view, uid);
+}
+
+static uint64_t
+modseq_at(const struct imap *im, const struct sort *s, size_t i)
+{
+	struct msgrow row;
+
+	(void)view_get(&im->view, view_find_uid(&im->view, uid_at(s, i)),
+	    &row);
+	return row.modseq;
+}
+
+/* RFC 7162 3.1.6: as for SEARCH. */
+static void
+put_modseq(struct imap *im, const struct sort *s)
+{
+	const struct imap_search_args *a = &im->cmd.args.search;
+	struct buf *out = im->s.out;
+	uint64_t modseq = s->f.modseq;
+
+	if (!a->has_modseq || s->job->row_count == 0)
+		return;
+	if (a->esearch && !(a->returns & (SEARCH_RETURN_ALL |
+	    SEARCH_RETURN_COUNT))) {
+		modseq = a->returns & SEARCH_RETURN_MIN ?
+		    modseq_at(im, s, 0) : 0;
+		if (a->returns & SEARCH_RETURN_MAX)
+			modseq = MAX(modseq, modseq_at(im, s,
+			    s->job->row_count - 1));
+	}
+	buf_adds(out, a->esearch ? " MODSEQ " : " (MODSEQ ");
+	buf_addu(out, modseq);
+	if (!a->esearch)
+		buf_addc(out, ')');
+	im->cmd.told_modseq = true;
+}
+
+/* RFC 5267 section 3.1: MIN and MAX are the first and the last. */
+static void
+put_esort_head(struct imap *im, struct sort *s)
+{
+	unsigned returns = im->cmd.args.search.returns;
+	size_t n = s->job->row_count;
+	struct buf *out = im->s.out;
+
+	finder_put_esearch(im);
+	if ((returns & SEARCH_RETURN_MIN) && n) {
+		buf_adds(out, " MIN ");
+		buf_addu(out, number_at(im, s, 0));
+	}
+	if ((returns & SEARCH_RETURN_MAX) && n) {
+		buf_adds(out, " MAX ");
+		buf_addu(out, number_at(im, s, n - 1));
+	}
+	if (returns & SEARCH_RETURN_COUNT) {
+		buf_adds(out, " COUNT ");
+		buf_addu(out, n);
+	}
+	if (!(returns & SEARCH_RETURN_ALL))
+		s->put = n;
+	else if (n)
+		buf_adds(out, " ALL ");
+}
+
+static void
+put_range(struct imap *im, const struct sort *s)
+{
+	struct buf *out = im->s.out;
+
+	buf_addu(out, s->lo);
+	if (s->hi > s->lo) {
+		buf_addc(out, ':');
+		buf_addu(out, s->hi);
+	}
+}
+
+/* RFC 5267 section 3.2: a range only where numbers rise. */
+static bool
+put_ranges(struct imap *im, struct sort *s)
+{
+	size_t n = s->job->row_count;
+
+	for (; s->put < n; s->put++) {
+		uint32_t number = number_at(im, s, s->put);
+
+		if (!imap_has_time(im))
+			return false;
+		if (s->has_range && number == s->hi + 1) {
+			s->hi = number;
+			continue;
+		}
+		if (s->has_range) {
+			put_range(im, s);
+			buf_addc(im->s.out, ',');
+		}
+		s->lo = s->hi = number;
+		s->has_range = true;
+	}
+	if (s->has_range)
+		put_range(im, s);
+	return true;
+}
+
+static bool
+put_numbers(struct imap *im, struct sort *s)
+{
+	for (; s->put < s->job->row_count; s->put++) {
+		if (!imap_has_time(im))
+			return false;
+		buf_addc(im->s.out, ' ');
+		buf_addu(im->s.out, number_at(im, s, s->put));
+	}
+	return true;
+}
+
+static enum imap_step
+sort_put(struct imap *im, struct sort *s)
+{
+	bool is_over = im->cmd.args.search.esearch ? put_ranges(im, s) :
+	    put_numbers(im, s);
+
+	if (!is_over)
+		return STEP_YIELD;
+	put_modseq(im, s);
+	buf_adds(im->s.out, "\r\n");
+	return imap_ok(im, NULL, "SORT completed");
+}
+
+/* All is in order. */
+static enum imap_step
+sort_over(struct imap *im, struct sort *s)
+{
+	const struct imap_search_args *a = &im->cmd.args.search;
+	size_t n = s->job->row_count;
+
+	s->phase = SORT_PUTS;
+	if (a->save && finder_save(im, &s->f.found, n ? uid_at(s, 0) : 0,
+	    n ? uid_at(s, n - 1) : 0) < 0)
+		return imap_no(im, "NOTSAVED",
+		    "No memory to save the result in");
+	if (a->save && a->returns == 0)
+		return imap_ok(im, NULL, "SORT completed, result saved");
+	if (a->esearch)
+		put_esort_head(im, s);
+	else
+		buf_adds(im->s.out, "* SORT");
+	return sort_put(im, s);
+}
+
+/* ---- the order ---- */
+
+static enum imap_step
+sort_read(struct imap *im, struct sort *s)
+{
+	struct rjob *j = &s->job->j;
+
+	s->job = NULL;
+	s->phase = SORT_READS;
+	op_adopt(&j->op, &im->s);
+	store_read(im->s.env->store, j);
+	return STEP_WAIT;
+}
+
+/* Tells the reader of each message found. */
+static enum imap_step
+sort_fill(struct imap *im, struct sort *s)
+{
+	struct msgrow row;
+	uint32_t seq;
+
+	targets_again(&s->targets);
+	while (imap_has_time(im)) {
+		if (!targets_next(&s->targets, &im->view, &seq, &row))
+			return sort_read(im, s);
+		rjob_sort_add(s->job, &row);
+	}
+	return STEP_YIELD;
+}
+
+/* A slice of the reader's. */
+static enum imap_step
+sort_slice(struct imap *im, struct sort *s, struct op *op)
+{
+	s->job = CONTAINER_OF(op, struct rjob_sort, j.op);
+	if (op->err < 0)
+		return imap_fail(im, op->err);
+	return s->job->j.more ? sort_read(im, s) : sort_over(im, s);
+}
+
+/* ---- the command ---- */
+
+static enum imap_step
+sort_find(struct imap *im, struct sort *s, struct op *op)
+{
+	const struct imap_search_args *a = &im->cmd.args.search;
+	enum imap_step step = finder_step(&s->f, op);
+
+	if (step != STEP_DONE)
+		return step;
+	if (s->f.err < 0)
+		return imap_fail(im, s->f.err);
+	s->job = rjob_sort_new(im->s.env, NULL, a->terms, a->term_count,
+	    uidset_count(&s->f.found));
+	if (!s->job)
+		return imap_fail(im, ERR_BUDGET);
+	s->phase = SORT_FILLS;
+	s->targets.uids = s->f.found;
+	return sort_fill(im, s);
+}
+
+enum imap_step
+imap_run_sort(struct imap *im)
+{
+	struct imap_search_args *a = &im->cmd.args.search;
+	struct sort *s = arena_alloc(&im->cmd.arena, sizeof *s);
+
+	im->cmd.state = s;
+	im->cmd.release = sort_release;
+	if (a->is_charset_unknown)
+		return imap_no(im, IMAP_BADCHARSET, "Unknown charset");
+	if (a->has_modseq)
+		imap_enable_condstore(im);
+	finder_resolve(im, a);
+	finder_init(&s->f, im, &im->view, a->key);
+	s->f.wants_modseq = a->has_modseq;
+	return sort_find(im, s, NULL);
+}
+
+enum imap_step
+imap_done_sort(struct imap *im, struct op *op)
+{
+	struct sort *s = im->cmd.state;
+
+	switch (s->phase) {
+	case SORT_FINDS:
+		return sort_find(im, s, op);
+	case SORT_FILLS:
+		return sort_fill(im, s);
+	case SORT_READS:
+		return sort_slice(im, s, op);
+	case SORT_PUTS:
+		return sort_put(im, s);
+	}
+	return STEP_WAIT;
+}

@@ -1,0 +1,105 @@
+#include "imap/parse.h"
+
+#include "imap/imap_limits.h"
+#include "tests/check.h"
+#include "tests/unit/imap/parsing.h"
+
+TEST(test_parse_sort_knows_every_criterion)
+{
+	static const struct {
+		const char *in;
+		struct sort_term term;
+	} rows[] = {
+		{ "ARRIVAL", { SORT_ARRIVAL, false } },
+		{ "CC", { SORT_CC, false } },
+		{ "DATE", { SORT_DATE, false } },
+		{ "displayfrom", { SORT_DISPLAYFROM, false } },
+		{ "DISPLAYTO", { SORT_DISPLAYTO, false } },
+		{ "FROM", { SORT_FROM, false } },
+		{ "reverse Size", { SORT_SIZE, true } },
+		{ "SUBJECT", { SORT_SUBJECT, false } },
+		{ "REVERSE TO", { SORT_TO, true } },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct buf b = BUF_INIT;
+		struct parsing *t;
+
+		buf_printf(&b, " (%s) UTF-8 ALL", rows[i].in);
+		t = parsing_new(buf_span(&b));
+		CHECK_EQ(parsing_run(t, imap_parse_sort), PARSE_OK);
+		CHECK_EQ(t->args.search.term_count, 1);
+		CHECK_EQ(t->args.search.terms[0].by, rows[i].term.by);
+		CHECK_EQ(t->args.search.terms[0].reverse,
+		    rows[i].term.reverse);
+		parsing_free(t);
+		buf_release(&b);
+	}
+}
+
+TEST(test_parse_sort_takes_options_criteria_charset_keys)
+{
+	struct parsing *t = parsing_new(SPAN(" RETURN (COUNT SAVE) (SUBJECT "
+	    "REVERSE DATE) \"iso-8859-1\" SEEN SUBJECT \"\xc4\""));
+	const struct imap_search_args *a = &t->args.search;
+
+	CHECK_EQ(parsing_run(t, imap_parse_sort), PARSE_OK);
+	CHECK(a->esearch);
+	CHECK(a->save);
+	CHECK_EQ(a->returns, SEARCH_RETURN_COUNT);
+	CHECK_EQ(a->term_count, 2);
+	CHECK(a->terms[1].reverse);
+	CHECK_EQ(a->key->kid_count, 2);
+	CHECK_SPAN(a->key->kids[1]->text, "\xc3\xa4");
+	parsing_free(t);
+	t = parsing_new(SPAN(" (DATE) X-FOO SUBJECT x"));
+	CHECK_EQ(parsing_run(t, imap_parse_sort), PARSE_OK);
+	CHECK(t->args.search.is_charset_unknown);
+	parsing_free(t);
+}
+
+TEST(test_parse_sort_refuses_what_is_none)
+{
+	static const char *const bad[] = {
+		"", " ", " ALL", " ()", " () UTF-8 ALL", " (DATE)",
+		" (DATE) UTF-8", " (DATE) UTF-8 ", " (DATE",
+		" (DATE ) UTF-8 ALL", " (DATE)UTF-8 ALL", " (REVERSE) UTF-8 ALL",
+		" (REVERSE REVERSE DATE) UTF-8 ALL", " (X) UTF-8 ALL",
+		" RETURN (DATE) UTF-8 ALL", " RETURN () UTF-8 ALL",
+		" (DATE) RETURN () UTF-8 ALL",
+	};
+
+	for (size_t i = 0; i < COUNT(bad); i++)
+		check_bad(imap_parse_sort, span_of(bad[i]), NULL);
+	check_bad(imap_parse_sort, SPAN(" (DATES) UTF-8 ALL"),
+	    "unknown sort criterion");
+}
+
+TEST(test_parse_sort_caps_its_criteria)
+{
+	struct buf b = BUF_INIT;
+
+	buf_adds(&b, " (DATE");
+	for (size_t i = 1; i < IMAP_SORT_TERMS_MAX; i++)
+		buf_adds(&b, " REVERSE DATE");
+	buf_adds(&b, ") UTF-8 ALL");
+	check_good(imap_parse_sort, buf_span(&b));
+	buf_truncate(&b, b.len - strlen(") UTF-8 ALL"));
+	buf_adds(&b, " DATE) UTF-8 ALL");
+	check_bad(imap_parse_sort, buf_span(&b), "too many sort criteria");
+	buf_release(&b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_parse_sort_knows_every_criterion),
+		cmocka_unit_test(
+	test_parse_sort_takes_options_criteria_charset_keys),
+		cmocka_unit_test(test_parse_sort_refuses_what_is_none),
+		cmocka_unit_test(test_parse_sort_caps_its_criteria),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
