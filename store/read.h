@@ -10,6 +10,7 @@
 #define STORE_READ_H
 
 #include "server/base/arena.h"
+#include "store/forest.h"
 #include "store/mailbox.h"
 #include "store/mime/digest.h"
 #include "store/msort.h"
@@ -20,6 +21,7 @@
 
 enum rjob_kind {
 	RJOB_SORT,
+	RJOB_THREAD,
 	RJOB_LOOKUP, RJOB_LIST, RJOB_MESSAGES, RJOB_MESSAGES_AHEAD,
 	RJOB_SEARCH, RJOB_SEARCH_TWIN, RJOB_LOAD, RJOB_CREDS,
 	RJOB_DIRECTORY, RJOB_RESOLVE, RJOB_VANISHED, RJOB_BACKUP, RJOB_METADATA,
@@ -161,6 +163,21 @@ struct rjob_sort {
 struct rjob_sort *rjob_sort_new(struct env *env, struct session *s,
     const struct sort_term *terms, size_t term_count, size_t row_cap);
 void rjob_sort_add(struct rjob_sort *job, const struct msgrow *row);
+
+/* The threads of messages. Rows, memory and errors as for sorting. */
+struct rjob_thread {
+	struct rjob j;
+	struct budget *budget;
+	size_t charged;
+	enum thread_by by;
+	struct sort_row *rows;		/* malloc, owned */
+	size_t row_count, row_cap;
+	/* results, once there is no more: row_count steps (forest.h) */
+	const struct thread_step *steps;
+};
+struct rjob_thread *rjob_thread_new(struct env *env, struct session *s,
+    enum thread_by by, size_t row_cap);
+void rjob_thread_add(struct rjob_thread *job, const struct msgrow *row);
 
 /*
  * What has vanished from a mailbox since a modseq (RFC 7162 section 3.2.6).

@@ -88,14 +88,8 @@ rjob_sort_new(struct env *env, struct session *session,
 void
 rjob_sort_add(struct rjob_sort *s, const struct msgrow *row)
 {
-	if (s->row_count == s->row_cap)
-		return;
-	s->rows[s->row_count++] = (struct sort_row){
-		.body = row->body,
-		.internaldate_s = row->internaldate_s,
-		.uid = row->uid,
-		.size = row->size
-	};
+	if (s->row_count < s->row_cap)
+		s->rows[s->row_count++] = sort_row_of(row);
 }
 
 /* ---- keys ---- */

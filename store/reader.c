@@ -45,6 +45,7 @@ static const struct rjob_ops kinds[RJOB_KINDS] = {
 	[RJOB_DIRECTORY] = { "directory", slice_directory, NULL, false },
 	[RJOB_RESOLVE] = { "resolve", slice_resolve, NULL, false },
 	[RJOB_VANISHED] = { "vanished", slice_vanished, NULL, false },
+	[RJOB_THREAD] = { "thread", slice_thread, NULL, false },
 	[RJOB_SORT] = { "sort", slice_sort, NULL, false },
 	[RJOB_BACKUP] = { "backup", slice_backup, NULL, true },
 	[RJOB_METADATA] = { "metadata", slice_metadata, NULL, false },

@@ -1,11 +1,13 @@
 /*
- * Putting messages in order: the keys of SORT (RFC 5256, RFC 5957).
+ * Putting messages in order: what SORT and THREAD ask for (RFC 5256, 5957).
  */
 #ifndef STORE_SORT_H
 #define STORE_SORT_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "store/mailbox.h"
 
 enum sort_by {
 	SORT_ARRIVAL,		/* internal date */
@@ -24,6 +26,9 @@ struct sort_term {
 	bool reverse;
 };
 
+/* RFC 5256 section 3; REFS: draft-ietf-morg-inthread. */
+enum thread_by { THREAD_ORDEREDSUBJECT, THREAD_REFERENCES, THREAD_REFS };
+
 /* What a reader needs to know of a message beside its digest. 24 bytes. */
 struct sort_row {
 	uint64_t body;
@@ -31,5 +36,16 @@ struct sort_row {
 	uint32_t uid;
 	uint32_t size;
 };
+
+static inline struct sort_row
+sort_row_of(const struct msgrow *row)
+{
+	return (struct sort_row){
+		.body = row->body,
+		.internaldate_s = row->internaldate_s,
+		.uid = row->uid,
+		.size = row->size
+	};
+}
 
 #endif
