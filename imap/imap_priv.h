@@ -368,6 +368,10 @@ enum imap_step imap_run_uidbatches(struct imap *im);
 enum imap_step imap_run_sort(struct imap *im);
 enum imap_step imap_done_sort(struct imap *im, struct op *op);
 
+/* cmd_thread.c */
+enum imap_step imap_run_thread(struct imap *im);
+enum imap_step imap_done_thread(struct imap *im, struct op *op);
+
 /* cmd_idle.c */
 enum imap_step imap_run_idle(struct imap *im);
 /* NULL: there is news, or room for more of it. */

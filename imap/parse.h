@@ -348,7 +348,7 @@ struct imap_fetch_args {
 	bool vanished;
 };
 
-/* SEARCH, SORT (RFC 3501, RFC 4731, RFC 5182, RFC 5256) */
+/* SEARCH, SORT, THREAD (RFC 3501, RFC 4731, RFC 5182, RFC 5256) */
 #define IMAP_BADCHARSET "BADCHARSET (US-ASCII UTF-8)"
 
 enum imap_search_return {
@@ -382,6 +382,7 @@ struct imap_search_args {
 	size_t ref_count;
 	struct sort_term *terms;	/* SORT: at least one */
 	size_t term_count;
+	enum thread_by thread_by;	/* THREAD */
 };
 
 /* Embedded by whoever knows the mailbox (the session has its view). */
@@ -512,6 +513,7 @@ enum parse imap_parse_store(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_fetch(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_search(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_sort(struct imap_parser *p, union imap_args *a);
+enum parse imap_parse_thread(struct imap_parser *p, union imap_args *a);
 
 enum parse imap_parse_getmetadata(struct imap_parser *p,
     union imap_args *a);

@@ -1,6 +1,6 @@
 /*
- * SORT (RFC 5256 section 3, RFC 5957) with RETURN (RFC 5267 section 3): what
- * stands before the search keys.
+ * SORT (RFC 5256 section 3, RFC 5957) with RETURN (RFC 5267 section 3), and
+ * THREAD: what stands before the search keys.
  */
 #include "imap/imap_limits.h"
 #include "imap/parse.h"
@@ -73,6 +73,44 @@ parse_criteria(struct imap_parser *p, struct imap_search_args *a)
 
 	return imap_parse_space(p) || imap_parse_astring(p, &charset) ||
 	    imap_parse_program(p, charset, a) ? PARSE_BAD : PARSE_OK;
+}
+
+static const struct {
+	const char *name;
+	enum thread_by by;
+} algorithms[] = {
+	{ "ORDEREDSUBJECT", THREAD_ORDEREDSUBJECT },
+	{ "REFERENCES", THREAD_REFERENCES },
+	{ "REFS", THREAD_REFS },
+};
+
+/* SP thread-alg */
+static enum parse
+parse_algorithm(struct imap_parser *p, struct imap_search_args *a)
+{
+	const char *start;
+	struct span word;
+
+	if (imap_parse_space(p))
+		return PARSE_BAD;
+	start = p->c.p;
+	word = imap_scan_word(p);
+	for (size_t i = 0; i < COUNT(algorithms); i++) {
+		if (!span_iis(word, algorithms[i].name))
+			continue;
+		a->thread_by = algorithms[i].by;
+		return PARSE_OK;
+	}
+	p->c.p = start;
+	return imap_bad(p, "unknown threading algorithm");
+}
+
+enum parse
+imap_parse_thread(struct imap_parser *p, union imap_args *a)
+{
+	a->search = (struct imap_search_args){ 0 };
+	return parse_algorithm(p, &a->search) ||
+	    parse_criteria(p, &a->search) ? PARSE_BAD : PARSE_OK;
 }
 
 enum parse

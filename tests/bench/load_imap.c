@@ -101,6 +101,7 @@ measure_search(const struct target *t)
 	measure_command(t, c, "SEARCH TEXT", "SEARCH TEXT haystack", 3);
 	measure_command(t, c, "SORT", "SORT (SUBJECT REVERSE DATE) UTF-8 ALL",
 	    3);
+	measure_command(t, c, "THREAD", "THREAD REFERENCES UTF-8 ALL", 3);
 	client_close(c);
 }
 

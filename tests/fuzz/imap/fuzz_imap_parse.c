@@ -208,6 +208,7 @@ static const struct verb {
 	{ "SELECT", imap_parse_select, put_select },
 	{ "SETMETADATA", imap_parse_setmetadata, NULL },
 	{ "SORT", imap_parse_sort, NULL },
+	{ "THREAD", imap_parse_thread, NULL },
 	{ "STATUS", imap_parse_status, NULL },
 	{ "STORE", imap_parse_store, put_store },
 	{ "NOTIFY", imap_parse_notify, NULL },
@@ -259,7 +260,7 @@ static bool
 is_searching(const struct verb *v)
 {
 	return v && (v->parse == imap_parse_search ||
-	    v->parse == imap_parse_sort);
+	    v->parse == imap_parse_sort || v->parse == imap_parse_thread);
 }
 
 static void

@@ -26,15 +26,17 @@ TEST(test_verbs_are_found_in_any_case)
 	CHECK(!imap_verb_find(SPAN(""), true));
 }
 
-/* RFC 3501 7.4.1: those three, and not their UID forms. */
-TEST(test_expunges_are_held_back_by_three_commands_alone)
+/* RFC 3501 7.4.1, RFC 5256 3: these, and not their UID forms. */
+TEST(test_expunges_are_held_back_by_some_commands_alone)
 {
 	const struct imap_verb *v;
 
 	for (size_t i = 0; (v = imap_verb_at(i)); i++) {
 		bool holds = strcmp(v->name, "FETCH") == 0 ||
 		    strcmp(v->name, "STORE") == 0 ||
-		    strcmp(v->name, "SEARCH") == 0;
+		    strcmp(v->name, "SEARCH") == 0 ||
+		    strcmp(v->name, "SORT") == 0 ||
+		    strcmp(v->name, "THREAD") == 0;
 
 		CHECK_EQ(!!(v->flags & V_NOEXPUNGE), holds);
 	}
@@ -47,7 +49,7 @@ main(void)
 		cmocka_unit_test(test_verbs_are_sorted_and_whole),
 		cmocka_unit_test(test_verbs_are_found_in_any_case),
 		cmocka_unit_test(
-		    test_expunges_are_held_back_by_three_commands_alone),
+		    test_expunges_are_held_back_by_some_commands_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,6 +90,32 @@ TEST(test_parse_sort_caps_its_criteria)
 	buf_release(&b);
 }
 
+TEST(test_parse_thread_knows_its_algorithms)
+{
+	static const struct {
+		const char *in;
+		enum thread_by by;
+	} rows[] = {
+		{ " ORDEREDSUBJECT UTF-8 ALL", THREAD_ORDEREDSUBJECT },
+		{ " references \"us-ascii\" SEEN 1:3", THREAD_REFERENCES },
+		{ " Refs UTF-8 $", THREAD_REFS },
+	};
+	static const char *const bad[] = {
+		"", " ", " REFS", " REFS UTF-8", " REFS ALL", " REF UTF-8 ALL",
+		" (REFS) UTF-8 ALL", " RETURN () REFS UTF-8 ALL",
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct parsing *t = parsing_new(span_of(rows[i].in));
+
+		CHECK_EQ(parsing_run(t, imap_parse_thread), PARSE_OK);
+		CHECK_EQ(t->args.search.thread_by, rows[i].by);
+		parsing_free(t);
+	}
+	for (size_t i = 0; i < COUNT(bad); i++)
+		check_bad(imap_parse_thread, span_of(bad[i]), NULL);
+}
+
 int
 main(void)
 {
@@ -99,6 +125,7 @@ main(void)
 	test_parse_sort_takes_options_criteria_charset_keys),
 		cmocka_unit_test(test_parse_sort_refuses_what_is_none),
 		cmocka_unit_test(test_parse_sort_caps_its_criteria),
+		cmocka_unit_test(test_parse_thread_knows_its_algorithms),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
