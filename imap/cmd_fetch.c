@@ -245,6 +245,8 @@ imap_run_fetch(struct imap *im)
 	if (a->vanished && !(im->cmd.uid && a->has_changedsince))
 		return imap_bad(im, "VANISHED goes with UID FETCH and "
 		    "CHANGEDSINCE only");
+	if (a->partial.is_given && !im->cmd.uid)
+		return imap_bad(im, "PARTIAL goes with UID FETCH only");
 	f = arena_alloc(&im->cmd.arena, sizeof *f);
 	im->cmd.state = f;
 	im->cmd.release = fetch_release;
@@ -252,6 +254,8 @@ imap_run_fetch(struct imap *im)
 	f->items = a->items | implied_uid(im, im->cmd.uid);
 	if (imap_resolve_set(im, &a->set, im->cmd.uid, &f->targets.uids) < 0)
 		return imap_bad_set(im);
+	if (a->partial.is_given)
+		imap_cut_page(im, &a->partial, &f->targets.uids);
 	if (f->items & FETCH_MODSEQ)
 		imap_enable_condstore(im);
 	if (!a->vanished)

@@ -1,6 +1,6 @@
 /*
  * SEARCH and UID SEARCH (RFC 3501 section 6.4.4), ESEARCH (RFC 4731), MODSEQ
- * (RFC 7162 section 3.1.5), SAVE (RFC 5182).
+ * (RFC 7162 section 3.1.5), SAVE (RFC 5182), PARTIAL (RFC 9394).
  *
  * finder.c finds; here is the answer. The view does not move while a command
  * runs, so what was found stays true.
@@ -32,6 +32,17 @@ search_release(struct imap *im)
 
 /* ---- the answer ---- */
 
+/* The page asked for of what was found, or of its numbers. */
+static void
+cut_page(const struct imap *im, struct uidset *page, const struct uidset *of)
+{
+	uint64_t first, count;
+
+	imap_partial_resolve(&im->cmd.args.search.partial, uidset_count(of),
+	    &first, &count);
+	uidset_slice(page, of, first, count);
+}
+
 static uint64_t
 modseq_of(const struct imap *im, uint32_t uid)
 {
@@ -52,8 +63,8 @@ modseq_told(const struct imap *im, const struct search *s)
 	const struct uidset *f = &s->f.found;
 	uint64_t modseq = 0;
 
-	if (!a->esearch || (a->returns & (SEARCH_RETURN_ALL |
-	    SEARCH_RETURN_COUNT)))
+	if (!a->esearch || a->partial.is_given || (a->returns &
+	    (SEARCH_RETURN_ALL | SEARCH_RETURN_COUNT)))
 		return s->f.modseq;
 	if (a->returns & SEARCH_RETURN_MIN)
 		modseq = modseq_of(im, f->v[0].lo);
@@ -67,7 +78,7 @@ put_modseq(struct imap *im, const struct search *s)
 {
 	struct buf *out = im->s.out;
 
-	if (!im->cmd.args.search.has_modseq || s->numbers.n == 0)
+	if (!im->cmd.args.search.has_modseq || s->f.found.n == 0)
 		return;
 	buf_adds(out, im->cmd.args.search.esearch ? " MODSEQ " :
 	    " (MODSEQ ");
@@ -75,6 +86,18 @@ put_modseq(struct imap *im, const struct search *s)
 	if (!im->cmd.args.search.esearch)
 		buf_addc(out, ')');
 	im->cmd.told_modseq = true;
+}
+
+/* RFC 9394 section 3.1: of the numbers one page is left. */
+static void
+put_partial_head(struct imap *im, struct search *s)
+{
+	struct uidset page = { 0 };
+
+	cut_page(im, &page, &s->numbers);
+	finder_put_partial(im, page.n == 0);
+	uidset_release(&s->numbers);
+	s->numbers = page;
 }
 
 /* RFC 4731 section 3.1: MIN, MAX and ALL are not there if nothing was found. */
@@ -98,7 +121,9 @@ put_esearch_head(struct imap *im, struct search *s)
 		buf_adds(out, " COUNT ");
 		buf_addu(out, uidset_count(f));
 	}
-	if (!(returns & SEARCH_RETURN_ALL))
+	if (im->cmd.args.search.partial.is_given)
+		put_partial_head(im, s);
+	else if (!(returns & SEARCH_RETURN_ALL))
 		s->range = f->n;
 	else if (f->n)
 		buf_adds(out, " ALL ");
@@ -183,12 +208,25 @@ search_put(struct imap *im, struct search *s)
 		else
 			put_number(im, s);
 	}
+	if (im->cmd.args.search.partial.is_given)
+		buf_addc(im->s.out, ')');
 	put_modseq(im, s);
 	buf_adds(im->s.out, "\r\n");
 	return imap_ok(im, NULL, "SEARCH completed");
 }
 
 /* ---- the command ---- */
+
+static int
+search_save(struct imap *im, const struct uidset *found)
+{
+	struct uidset page = { 0 };
+
+	if (im->cmd.args.search.partial.is_given)
+		cut_page(im, &page, found);
+	return finder_save(im, found, found->n ? found->v[0].lo : 0,
+	    found->n ? found->v[found->n - 1].hi : 0, &page);
+}
 
 static enum imap_step
 search_over(struct imap *im, struct search *s)
@@ -199,11 +237,10 @@ search_over(struct imap *im, struct search *s)
 	if (s->f.err < 0)
 		return imap_fail(im, s->f.err);
 	s->is_found = true;
-	if (a->save && finder_save(im, f, f->n ? f->v[0].lo : 0,
-	    f->n ? f->v[f->n - 1].hi : 0) < 0)
+	if (a->save && search_save(im, f) < 0)
 		return imap_no(im, "NOTSAVED",
 		    "No memory to save the result in");
-	if (a->save && a->returns == 0)
+	if (a->save && a->returns == 0 && !a->partial.is_given)
 		return imap_ok(im, NULL, "SEARCH completed, result saved");
 	return search_put(im, s);
 }

@@ -2,6 +2,8 @@
  * SORT and UID SORT (RFC 5256 section 3), ESORT (RFC 5267 section 3): what
  * finder.c found is put in order by a reader.
  */
+#include <stdlib.h>
+
 #include "imap/finder.h"
 #include "imap/sync.h"
 #include "imap/targets.h"
@@ -15,8 +17,8 @@ struct sort {
 	enum sort_phase phase;
 	struct targets targets;		/* of f.found, while rows are filled */
 	struct rjob_sort *job;		/* ours but while a reader has it */
-	/* The answer: put of the items are in it; lo..hi is still to come. */
-	size_t put;
+	/* The answer: up to put the items are in it; lo..hi is to come. */
+	size_t put, end;
 	bool has_range;
 	uint32_t lo, hi;
 };
@@ -68,7 +70,8 @@ put_modseq(struct imap *im, const struct sort *s)
 
 	if (!a->has_modseq || s->job->row_count == 0)
 		return;
-	if (a->esearch && !(a->returns & (SEARCH_RETURN_ALL |
+	if (a->esearch && !a->partial.is_given &&
+	    !(a->returns & (SEARCH_RETURN_ALL |
 	    SEARCH_RETURN_COUNT))) {
 		modseq = a->returns & SEARCH_RETURN_MIN ?
 		    modseq_at(im, s, 0) : 0;
@@ -81,6 +84,27 @@ put_modseq(struct imap *im, const struct sort *s)
 	if (!a->esearch)
 		buf_addc(out, ')');
 	im->cmd.told_modseq = true;
+}
+
+/* The places of the page asked for. */
+static void
+page_of(const struct imap *im, const struct sort *s, size_t *first,
+    size_t *end)
+{
+	uint64_t from, count;
+
+	imap_partial_resolve(&im->cmd.args.search.partial, s->job->row_count,
+	    &from, &count);
+	*first = from;
+	*end = from + count;
+}
+
+/* RFC 5267 section 4.4: it is cut from what is in order. */
+static void
+put_partial_head(struct imap *im, struct sort *s)
+{
+	page_of(im, s, &s->put, &s->end);
+	finder_put_partial(im, s->put == s->end);
 }
 
 /* RFC 5267 section 3.1: MIN and MAX are the first and the last. */
@@ -104,7 +128,9 @@ put_esort_head(struct imap *im, struct sort *s)
 		buf_adds(out, " COUNT ");
 		buf_addu(out, n);
 	}
-	if (!(returns & SEARCH_RETURN_ALL))
+	if (im->cmd.args.search.partial.is_given)
+		put_partial_head(im, s);
+	else if (!(returns & SEARCH_RETURN_ALL))
 		s->put = n;
 	else if (n)
 		buf_adds(out, " ALL ");
@@ -126,9 +152,7 @@ put_range(struct imap *im, const struct sort *s)
 static bool
 put_ranges(struct imap *im, struct sort *s)
 {
-	size_t n = s->job->row_count;
-
-	for (; s->put < n; s->put++) {
+	for (; s->put < s->end; s->put++) {
 		uint32_t number = number_at(im, s, s->put);
 
 		if (!imap_has_time(im))
@@ -152,7 +176,7 @@ put_ranges(struct imap *im, struct sort *s)
 static bool
 put_numbers(struct imap *im, struct sort *s)
 {
-	for (; s->put < s->job->row_count; s->put++) {
+	for (; s->put < s->end; s->put++) {
 		if (!imap_has_time(im))
 			return false;
 		buf_addc(im->s.out, ' ');
@@ -169,9 +193,41 @@ sort_put(struct imap *im, struct sort *s)
 
 	if (!is_over)
 		return STEP_YIELD;
+	if (im->cmd.args.search.partial.is_given)
+		buf_addc(im->s.out, ')');
 	put_modseq(im, s);
 	buf_adds(im->s.out, "\r\n");
 	return imap_ok(im, NULL, "SORT completed");
+}
+
+/* The UIDs at first..end-1; by way of their rows, as a set grows rising. */
+static void
+uids_of_page(const struct sort *s, size_t first, size_t end,
+    struct uidset *page)
+{
+	const struct rjob_sort *job = s->job;
+	bool *is_in = xcalloc(job->row_count, sizeof *is_in);
+
+	for (size_t i = first; i < end; i++)
+		is_in[job->items[i].row] = true;
+	for (size_t i = 0; i < job->row_count; i++)
+		if (is_in[i])
+			uidset_add(page, job->rows[i].uid, job->rows[i].uid);
+	free(is_in);
+}
+
+static int
+sort_save(struct imap *im, struct sort *s)
+{
+	size_t n = s->job->row_count, first, end;
+	struct uidset page = { 0 };
+
+	if (im->cmd.args.search.partial.is_given) {
+		page_of(im, s, &first, &end);
+		uids_of_page(s, first, end, &page);
+	}
+	return finder_save(im, &s->f.found, n ? uid_at(s, 0) : 0,
+	    n ? uid_at(s, n - 1) : 0, &page);
 }
 
 /* All is in order. */
@@ -179,14 +235,13 @@ static enum imap_step
 sort_over(struct imap *im, struct sort *s)
 {
 	const struct imap_search_args *a = &im->cmd.args.search;
-	size_t n = s->job->row_count;
 
 	s->phase = SORT_PUTS;
-	if (a->save && finder_save(im, &s->f.found, n ? uid_at(s, 0) : 0,
-	    n ? uid_at(s, n - 1) : 0) < 0)
+	s->end = s->job->row_count;
+	if (a->save && sort_save(im, s) < 0)
 		return imap_no(im, "NOTSAVED",
 		    "No memory to save the result in");
-	if (a->save && a->returns == 0)
+	if (a->save && a->returns == 0 && !a->partial.is_given)
 		return imap_ok(im, NULL, "SORT completed, result saved");
 	if (a->esearch)
 		put_esort_head(im, s);

@@ -213,21 +213,28 @@ finder_put_esearch(struct imap *im)
 
 int
 finder_save(struct imap *im, const struct uidset *found, uint32_t min,
-    uint32_t max)
+    uint32_t max, struct uidset *page)
 {
-	unsigned returns = im->cmd.args.search.returns;
-	struct uidset saved = { 0 };
+	const struct imap_search_args *a = &im->cmd.args.search;
+	bool is_part = a->partial.is_given || (a->returns &
+	    (SEARCH_RETURN_MIN | SEARCH_RETURN_MAX));
 
-	if (returns == 0 || found->n == 0 ||
-	    (returns & (SEARCH_RETURN_ALL | SEARCH_RETURN_COUNT))) {
-		uidset_copy(&saved, found);
-		return imap_save_found(im, &saved);
-	}
-	if (returns & SEARCH_RETURN_MIN)
-		uidset_add(&saved, min, min);
-	if (returns & SEARCH_RETURN_MAX)
-		uidset_add(&saved, max, max);
-	return imap_save_found(im, &saved);
+	if (!is_part || (a->returns &
+	    (SEARCH_RETURN_ALL | SEARCH_RETURN_COUNT)))
+		uidset_copy(page, found);
+	if (found->n && (a->returns & SEARCH_RETURN_MIN))
+		uidset_add(page, min, min);
+	if (found->n && (a->returns & SEARCH_RETURN_MAX))
+		uidset_add(page, max, max);
+	return imap_save_found(im, page);
+}
+
+void
+finder_put_partial(struct imap *im, bool is_empty)
+{
+	buf_adds(im->s.out, " PARTIAL (");
+	buf_addspan(im->s.out, im->cmd.args.search.partial.text);
+	buf_adds(im->s.out, is_empty ? " NIL" : " ");
 }
 
 /* RFC 5182 section 2.1: a NO leaves nothing to refer to. */

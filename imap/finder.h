@@ -47,12 +47,17 @@ void finder_resolve(struct imap *im, struct imap_search_args *args);
 /* "* ESEARCH (TAG "a") UID", for the running command (RFC 4731). */
 void finder_put_esearch(struct imap *im);
 
+/* " PARTIAL (1:500 " or " PARTIAL (1:500 NIL"; the set and ")" follow. */
+void finder_put_partial(struct imap *im, bool is_empty);
+
 /*
- * Saves what was found (RFC 5182 section 2.4): all of it, or only what MIN
- * and MAX tell where they are all that is told. min and max are UIDs.
+ * Saves what was found (RFC 5182 section 2.4, RFC 9394 section 3.2): all of
+ * it, or only what MIN, MAX and PARTIAL tell where they are all that is told.
+ * Of an answer in order: its first and last UID, and those of its page, which
+ * is used up.
  */
 int finder_save(struct imap *im, const struct uidset *found, uint32_t min,
-    uint32_t max);
+    uint32_t max, struct uidset *page);
 
 /* To be called when a command that finds is released. */
 void finder_forget_refused(struct imap *im);

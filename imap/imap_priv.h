@@ -223,6 +223,10 @@ int imap_resolve_set(const struct imap *im, const struct seqset *set,
     bool uid, struct uidset *out);
 enum imap_step imap_bad_set(struct imap *im);
 
+/* RFC 9394 section 3.3: of the messages that uids means, one page. */
+void imap_cut_page(const struct imap *im, const struct imap_partial *page,
+    struct uidset *uids);
+
 /*
  * RFC 5182: what "$" means from here on, until the mailbox is left. UIDs that
  * are expunged later may stay in it, as they mean nothing then. Takes what is

@@ -310,6 +310,51 @@ imap_parse_seqset(struct imap_parser *p, struct seqset *set)
 	return PARSE_OK;
 }
 
+/* ["-"] nz-number */
+static enum parse
+parse_place(struct imap_parser *p, bool *is_negative, uint32_t *n)
+{
+	*is_negative = cursor_skip(&p->c, '-');
+	return imap_parse_nz_number(p, n);
+}
+
+/* RFC 9394 section 4: both ends have the same sign, their order is free. */
+enum parse
+imap_parse_partial_range(struct imap_parser *p, struct imap_partial *range)
+{
+	const char *start = p->c.p;
+	bool other;
+
+	*range = (struct imap_partial){ .is_given = true };
+	if (parse_place(p, &range->from_end, &range->lo) ||
+	    imap_expect(p, ':', "expected a range like 1:500") ||
+	    parse_place(p, &other, &range->hi))
+		return PARSE_BAD;
+	if (other != range->from_end)
+		return imap_bad(p, "expected both ends with the same sign");
+	range->text = span_make(start, (size_t)(p->c.p - start));
+	if (range->lo > range->hi) {
+		uint32_t hi = range->lo;
+
+		range->lo = range->hi;
+		range->hi = hi;
+	}
+	return PARSE_OK;
+}
+
+void
+imap_partial_resolve(const struct imap_partial *range, uint64_t n,
+    uint64_t *first, uint64_t *count)
+{
+	uint64_t hi = MIN(range->hi, n);
+
+	*first = *count = 0;
+	if (range->lo > n)
+		return;
+	*first = range->from_end ? n - hi : range->lo - 1;
+	*count = hi - range->lo + 1;
+}
+
 struct seqrange
 imap_seqrange_resolve(struct seqrange r, uint32_t max)
 {

@@ -283,6 +283,23 @@ struct imap_store_args {
 	struct imap_flags flags;
 };
 
+/*
+ * PARTIAL (RFC 9394): places among all results, from the first (1:500) or
+ * from the last one (-1:-500).
+ */
+struct imap_partial {
+	bool is_given;
+	bool from_end;
+	uint32_t lo, hi;		/* lo <= hi */
+	struct span text;		/* as asked for */
+};
+/* "1:500" or "-1:-500" */
+enum parse imap_parse_partial_range(struct imap_parser *p,
+    struct imap_partial *range);
+/* Which of n results, counted from 0: *count from *first on. */
+void imap_partial_resolve(const struct imap_partial *range, uint64_t n,
+    uint64_t *first, uint64_t *count);
+
 /* FETCH */
 enum imap_fetch_item {
 	FETCH_UID = 1 << 0,
@@ -346,6 +363,7 @@ struct imap_fetch_args {
 	bool has_changedsince;	/* RFC 7162 */
 	uint64_t changed_since;	/* 0 if not given: every message */
 	bool vanished;
+	struct imap_partial partial;	/* RFC 9394 */
 };
 
 /* SEARCH, SORT, THREAD (RFC 3501, RFC 4731, RFC 5182, RFC 5256) */
@@ -373,8 +391,9 @@ struct imap_search_ref {
 struct imap_search_args {
 	bool esearch;		/* has RETURN: the answer is ESEARCH */
 	bool save;		/* RETURN (SAVE) */
-	/* enum imap_search_return; "()" is ALL; 0 with save: no answer */
+	/* enum imap_search_return; "()" is ALL; 0: no such item */
 	unsigned returns;
+	struct imap_partial partial;	/* RETURN (PARTIAL ...) */
 	bool is_charset_unknown;	/* NO [BADCHARSET]; key is no good */
 	bool has_modseq;	/* RFC 7162: a key is MODSEQ */
 	struct search_key *key;

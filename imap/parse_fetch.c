@@ -353,6 +353,9 @@ parse_modifier(struct imap_parser *p, struct imap_fetch_args *f)
 		f->vanished = true;
 		return PARSE_OK;
 	}
+	if (span_iis(word, "PARTIAL") && !f->partial.is_given)
+		return imap_parse_space(p) || imap_parse_partial_range(p,
+		    &f->partial) ? PARSE_BAD : PARSE_OK;
 	if (span_iis(word, "CHANGEDSINCE") && !f->has_changedsince) {
 		f->has_changedsince = true;
 		/* RFC 7162 3.1.4.1: it asks for MODSEQ as well. */

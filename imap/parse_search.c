@@ -497,6 +497,9 @@ parse_return_option(struct imap_parser *p, struct imap_search_args *a)
 		a->save = true;
 		return PARSE_OK;
 	}
+	if (span_iis(word, "PARTIAL") && !a->partial.is_given)
+		return imap_parse_space(p) || imap_parse_partial_range(p,
+		    &a->partial) ? PARSE_BAD : PARSE_OK;
 	for (size_t i = 0; i < COUNT(return_options); i++) {
 		if (!span_iis(word, return_options[i].name))
 			continue;
@@ -530,7 +533,10 @@ imap_parse_return(struct imap_parser *p, struct imap_search_args *a)
 		if (imap_expect(p, ')', "expected \")\" after the options"))
 			return PARSE_BAD;
 	}
-	if (!a->returns && !a->save)
+	/* RFC 9394 section 3.1, RFC 5267 section 4.4 */
+	if (a->partial.is_given && (a->returns & SEARCH_RETURN_ALL))
+		return imap_bad(p, "PARTIAL and ALL exclude each other");
+	if (!a->returns && !a->save && !a->partial.is_given)
 		a->returns = SEARCH_RETURN_ALL;
 	return PARSE_OK;
 }

@@ -106,6 +106,40 @@ imap_bad_set(struct imap *im)
 	return imap_bad(im, "There is no message with such a number");
 }
 
+/* The numbers lo..hi-1 of the messages in a range of UIDs. */
+static void
+seqs_of_uids(const struct view *v, const struct uidrange *r, uint32_t *lo,
+    uint32_t *hi)
+{
+	*lo = view_seek_uid(v, r->lo);
+	*hi = r->hi == UINT32_MAX ? view_count(v) + 1 :
+	    view_seek_uid(v, r->hi + 1);
+}
+
+void
+imap_cut_page(const struct imap *im, const struct imap_partial *page,
+    struct uidset *uids)
+{
+	const struct view *v = &im->view;
+	struct uidset seqs = { 0 }, cut = { 0 };
+	uint64_t first, count;
+	uint32_t lo, hi;
+
+	for (size_t i = 0; i < uids->n; i++) {
+		seqs_of_uids(v, &uids->v[i], &lo, &hi);
+		if (lo < hi)
+			uidset_add(&seqs, lo, hi - 1);
+	}
+	imap_partial_resolve(page, uidset_count(&seqs), &first, &count);
+	uidset_slice(&cut, &seqs, first, count);
+	uidset_clear(uids);
+	for (size_t i = 0; i < cut.n; i++)
+		uidset_add(uids, uid_of(v, cut.v[i].lo),
+		    uid_of(v, cut.v[i].hi));
+	uidset_release(&seqs);
+	uidset_release(&cut);
+}
+
 /* ---- what was found last ---- */
 
 int

@@ -152,6 +152,27 @@ uidset_count(const struct uidset *s)
 }
 
 void
+uidset_slice(struct uidset *to, const struct uidset *from, uint64_t first,
+    uint64_t count)
+{
+	uidset_clear(to);
+	for (size_t i = 0; i < from->n && count > 0; i++) {
+		const struct uidrange *r = &from->v[i];
+		uint64_t len = (uint64_t)r->hi - r->lo + 1, here;
+
+		if (first >= len) {
+			first -= len;
+			continue;
+		}
+		here = MIN(len - first, count);
+		uidset_add(to, (uint32_t)(r->lo + first),
+		    (uint32_t)(r->lo + first + here - 1));
+		count -= here;
+		first = 0;
+	}
+}
+
+void
 uidset_copy(struct uidset *to, const struct uidset *from)
 {
 	to->n = 0;

@@ -34,6 +34,9 @@ void uidset_unite(struct uidset *to, const struct uidset *const *v,
 size_t uidset_seek(const struct uidset *s, uint32_t uid);
 bool uidset_has(const struct uidset *s, uint32_t uid);
 uint64_t uidset_count(const struct uidset *s);
+/* to becomes those from the first-th (0: the lowest) on, at most count. */
+void uidset_slice(struct uidset *to, const struct uidset *from,
+    uint64_t first, uint64_t count);
 void uidset_copy(struct uidset *to, const struct uidset *from);
 /* "1:3,7" ; nothing for the empty set. */
 void uidset_put(struct buf *out, const struct uidset *s);

@@ -270,7 +270,10 @@ check_search(struct imap_search_args *a)
 	assert(tree_depth(a->key) <= 3 * IMAP_DEPTH_MAX);
 	for (size_t i = 0; i < a->ref_count; i++)
 		assert(a->refs[i].key->op == SEARCH_NONE);
-	assert(a->save || !a->esearch == !a->returns);
+	assert(a->save || a->partial.is_given ||
+	    !a->esearch == !a->returns);
+	assert(!a->partial.is_given || (a->partial.lo >= 1 &&
+	    a->partial.lo <= a->partial.hi));
 	assert(a->esearch || !a->save);
 }
 

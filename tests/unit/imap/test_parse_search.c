@@ -320,6 +320,56 @@ TEST(test_parse_search_takes_modseq)
 	check_bad(imap_parse_search, SPAN(" MODSEQ 9223372036854775808"), NULL);
 }
 
+/* RFC 9394 section 4 */
+TEST(test_parse_search_takes_a_page)
+{
+	static const struct {
+		const char *in;
+		bool from_end;
+		uint32_t lo, hi;
+		uint64_t n, first, count;
+	} rows[] = {
+		{ "1:500", false, 1, 500, 9, 0, 9 },
+		{ "4:2", false, 2, 4, 9, 1, 3 },
+		{ "9:9", false, 9, 9, 9, 8, 1 },
+		{ "10:12", false, 10, 12, 9, 0, 0 },
+		{ "-1:-3", true, 1, 3, 9, 6, 3 },
+		{ "-4:-3", true, 3, 4, 9, 5, 2 },
+		{ "-9:-900", true, 9, 900, 9, 0, 1 },
+		{ "-1:-1", true, 1, 1, 0, 0, 0 },
+		{ "1:4294967295", false, 1, UINT32_MAX, 2, 0, 2 },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct imap_partial *page;
+		uint64_t first, count;
+		struct buf b = BUF_INIT;
+		struct parsing *t;
+
+		buf_printf(&b, " RETURN (PARTIAL %s) ALL", rows[i].in);
+		t = parsing_new(buf_span(&b));
+		page = &t->args.search.partial;
+		CHECK_EQ(parsing_run(t, imap_parse_search), PARSE_OK);
+		CHECK(page->is_given);
+		CHECK_EQ(page->from_end, rows[i].from_end);
+		CHECK_EQ(page->lo, rows[i].lo);
+		CHECK_EQ(page->hi, rows[i].hi);
+		CHECK_SPAN(page->text, rows[i].in);
+		imap_partial_resolve(page, rows[i].n, &first, &count);
+		CHECK_EQ(first, rows[i].first);
+		CHECK_EQ(count, rows[i].count);
+		parsing_free(t);
+		buf_release(&b);
+	}
+	check_bad(imap_parse_search, SPAN(" RETURN (PARTIAL 1:-1) ALL"),
+	    "expected both ends with the same sign");
+	check_bad(imap_parse_search, SPAN(" RETURN (PARTIAL 7) ALL"), NULL);
+	check_bad(imap_parse_search, SPAN(" RETURN (PARTIAL 0:1) ALL"), NULL);
+	check_bad(imap_parse_search, SPAN(" RETURN (PARTIAL *:1) ALL"), NULL);
+	check_bad(imap_parse_search, SPAN(" RETURN (PARTIAL 1:2 ALL) ALL"),
+	    "PARTIAL and ALL exclude each other");
+}
+
 /* RFC 5032 */
 TEST(test_parse_search_counts_ages_from_now)
 {
@@ -357,6 +407,7 @@ main(void)
 		cmocka_unit_test(test_parse_search_caps_depth_and_count),
 		cmocka_unit_test(test_search_resolve_fills_in_the_mailbox),
 		cmocka_unit_test(test_parse_search_takes_modseq),
+		cmocka_unit_test(test_parse_search_takes_a_page),
 		cmocka_unit_test(test_parse_search_counts_ages_from_now),
 	};
 

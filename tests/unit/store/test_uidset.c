@@ -146,10 +146,38 @@ TEST(uidset_unites_many_as_if_added_one_by_one)
 	}
 }
 
+TEST(test_uidset_slice_counts_over_ranges)
+{
+	static const struct {
+		uint64_t first, count;
+		const char *want;
+	} rows[] = {
+		{ 0, 99, "1:3,7,9:12" }, { 0, 2, "1:2" }, { 2, 1, "3" },
+		{ 2, 3, "3,7,9" }, { 3, 1, "7" }, { 5, 9, "10:12" },
+		{ 8, 9, "" }, { 0, 0, "" }, { UINT64_MAX, 1, "" },
+	};
+	struct uidset s = { 0 }, cut = { 0 };
+
+	uidset_add(&s, 1, 3);
+	uidset_add(&s, 7, 7);
+	uidset_add(&s, 9, 12);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct buf b = BUF_INIT;
+
+		uidset_slice(&cut, &s, rows[i].first, rows[i].count);
+		uidset_put(&b, &cut);
+		CHECK_STR(b.p ? b.p : "", rows[i].want);
+		buf_release(&b);
+	}
+	uidset_release(&s);
+	uidset_release(&cut);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_uidset_slice_counts_over_ranges),
 		cmocka_unit_test(uidset_unites_many_as_if_added_one_by_one),
 		cmocka_unit_test(uidset_keeps_ranges_apart_in_any_order),
 		cmocka_unit_test(uidset_merge_is_adding_all),
