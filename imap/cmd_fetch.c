@@ -10,6 +10,7 @@
  */
 #include <string.h>
 
+#include "imap/context.h"
 #include "imap/fetch_priv.h"
 #include "imap/sync.h"
 #include "store/write.h"
@@ -191,6 +192,7 @@ fetch_set_seen(struct imap *im, struct fetch *f)
 	r->flags = FLAG_SEEN;
 	r->unchanged_since = UINT64_MAX;
 	store_submit(im->s.env->store, &r->w);
+	contexts_note(im, &f->seen);
 }
 
 bool

@@ -48,11 +48,13 @@ imap_run_idle(struct imap *im)
 enum imap_step
 imap_done_idle(struct imap *im, struct op *op)
 {
-	(void)op;	/* there are none */
+	enum imap_step step;
+
 	/* Who does not read is told the rest when it does. */
-	if (im->s.out->len > SESSION_OUT_HIGH)
+	if (!op && im->s.out->len > SESSION_OUT_HIGH)
 		return STEP_YIELD;
-	return imap_sync(im, false) ? STEP_INPUT : STEP_YIELD;
+	step = imap_tell(im, false, op);
+	return step == STEP_DONE ? STEP_INPUT : step;
 }
 
 enum imap_step

@@ -432,16 +432,18 @@ pump_tell(struct imap *im, struct op *op)
 }
 
 static enum imap_step
-pump_sync(struct imap *im)
+pump_sync(struct imap *im, struct op *op)
 {
+	enum imap_step step;
+
 	if (im->notify->overflow) {
 		give_up(im);
 		return STEP_DONE;
 	}
-	if (!imap_sync(im, must_hold(im)))
-		return STEP_YIELD;
-	imap_tell_highestmodseq(im);
-	return STEP_DONE;
+	step = imap_tell(im, must_hold(im), op);
+	if (step == STEP_DONE)
+		imap_tell_highestmodseq(im);
+	return step;
 }
 
 static enum imap_step
@@ -451,9 +453,10 @@ pump_done(struct imap *im, struct op *op)
 	enum imap_step step = STEP_DONE;
 
 	if (n->stage == PUMP_SYNC) {
-		if ((step = pump_sync(im)) != STEP_DONE)
+		if ((step = pump_sync(im, op)) != STEP_DONE)
 			return step;
 		n->stage = PUMP_FETCH;
+		op = NULL;
 	}
 	if (n->stage == PUMP_FETCH) {
 		if ((step = pump_fetch(im, op)) != STEP_DONE)

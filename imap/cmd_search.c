@@ -5,6 +5,7 @@
  * finder.c finds; here is the answer. The view does not move while a command
  * runs, so what was found stays true.
  */
+#include "imap/context.h"
 #include "imap/finder.h"
 #include "imap/sync.h"
 #include "server/base/xalloc.h"
@@ -187,6 +188,14 @@ search_number(struct imap *im, struct search *s)
 }
 
 static enum imap_step
+search_end(struct imap *im, const struct search *s, const char *text)
+{
+	if (im->cmd.args.search.update)
+		context_add(im, &s->f.found, NULL);
+	return imap_ok(im, NULL, text);
+}
+
+static enum imap_step
 search_put(struct imap *im, struct search *s)
 {
 	bool is_esearch = im->cmd.args.search.esearch;
@@ -212,7 +221,7 @@ search_put(struct imap *im, struct search *s)
 		buf_addc(im->s.out, ')');
 	put_modseq(im, s);
 	buf_adds(im->s.out, "\r\n");
-	return imap_ok(im, NULL, "SEARCH completed");
+	return search_end(im, s, "SEARCH completed");
 }
 
 /* ---- the command ---- */
@@ -241,7 +250,7 @@ search_over(struct imap *im, struct search *s)
 		return imap_no(im, "NOTSAVED",
 		    "No memory to save the result in");
 	if (a->save && a->returns == 0 && !a->partial.is_given)
-		return imap_ok(im, NULL, "SEARCH completed, result saved");
+		return search_end(im, s, "SEARCH completed, result saved");
 	return search_put(im, s);
 }
 
@@ -266,6 +275,8 @@ imap_run_search(struct imap *im)
 		a->esearch = true;
 		a->returns = SEARCH_RETURN_ALL;
 	}
+	if (a->update && context_is_tag_used(im))
+		return imap_bad(im, "This tag is that of a context");
 	if (a->is_charset_unknown)
 		return imap_no(im, IMAP_BADCHARSET, "Unknown charset");
 	if (a->has_modseq)
@@ -282,4 +293,17 @@ imap_done_search(struct imap *im, struct op *op)
 	struct search *s = im->cmd.state;
 
 	return s->is_found ? search_put(im, s) : search_look(im, s, op);
+}
+
+enum imap_step
+imap_run_cancelupdate(struct imap *im)
+{
+	const struct imap_cancel_args *a = &im->cmd.args.cancel;
+	bool is_known = true;
+
+	for (size_t i = 0; i < a->count; i++)
+		is_known &= context_cancel(im, a->tags[i]);
+	if (!is_known)
+		return imap_bad(im, "There is no context with such a tag");
+	return imap_ok(im, NULL, "No further updates");
 }

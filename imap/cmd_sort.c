@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "imap/context.h"
 #include "imap/finder.h"
 #include "imap/sync.h"
 #include "imap/targets.h"
@@ -186,6 +187,14 @@ put_numbers(struct imap *im, struct sort *s)
 }
 
 static enum imap_step
+sort_end(struct imap *im, const struct sort *s, const char *text)
+{
+	if (im->cmd.args.search.update)
+		context_add(im, &s->f.found, s->job);
+	return imap_ok(im, NULL, text);
+}
+
+static enum imap_step
 sort_put(struct imap *im, struct sort *s)
 {
 	bool is_over = im->cmd.args.search.esearch ? put_ranges(im, s) :
@@ -197,7 +206,7 @@ sort_put(struct imap *im, struct sort *s)
 		buf_addc(im->s.out, ')');
 	put_modseq(im, s);
 	buf_adds(im->s.out, "\r\n");
-	return imap_ok(im, NULL, "SORT completed");
+	return sort_end(im, s, "SORT completed");
 }
 
 /* The UIDs at first..end-1; by way of their rows, as a set grows rising. */
@@ -242,7 +251,7 @@ sort_over(struct imap *im, struct sort *s)
 		return imap_no(im, "NOTSAVED",
 		    "No memory to save the result in");
 	if (a->save && a->returns == 0 && !a->partial.is_given)
-		return imap_ok(im, NULL, "SORT completed, result saved");
+		return sort_end(im, s, "SORT completed, result saved");
 	if (a->esearch)
 		put_esort_head(im, s);
 	else
@@ -319,6 +328,8 @@ imap_run_sort(struct imap *im)
 
 	im->cmd.state = s;
 	im->cmd.release = sort_release;
+	if (a->update && context_is_tag_used(im))
+		return imap_bad(im, "This tag is that of a context");
 	if (a->is_charset_unknown)
 		return imap_no(im, IMAP_BADCHARSET, "Unknown charset");
 	if (a->has_modseq)

@@ -8,6 +8,7 @@
  */
 #include <stdlib.h>
 
+#include "imap/context.h"
 #include "imap/imap_priv.h"
 #include "imap/sync.h"
 #include "imap/targets.h"
@@ -185,6 +186,8 @@ imap_done_store(struct imap *im, struct op *op)
 		op_free(op);
 		if (err < 0)
 			return imap_fail(im, err);
+		/* Our own changes are no news to the view. */
+		contexts_note(im, &st->targets.uids);
 	}
 	if (im->cmd.args.store.silent && !im->is_condstore)
 		return store_over(im);

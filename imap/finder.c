@@ -55,6 +55,15 @@ add_numbers(const struct imap *im, const struct seqrange *asked,
 	(void)imap_resolve_set(im, &one, false, out);
 }
 
+/* "7:*" has those to come as well, for who is told of them (context.h). */
+static void
+add_future(const struct seqset *set, struct uidset *out)
+{
+	for (size_t i = 0; i < set->n; i++)
+		if (set->v[i].hi == SEQ_STAR && set->v[i].lo != SEQ_STAR)
+			uidset_add(out, set->v[i].lo, UINT32_MAX);
+}
+
 static void
 names_set(struct imap_search_names *n, const struct seqset *set, bool uid,
     struct uidset *out)
@@ -63,6 +72,7 @@ names_set(struct imap_search_names *n, const struct seqset *set, bool uid,
 
 	if (uid || set->is_saved) {
 		(void)imap_resolve_set(im, set, true, out);
+		add_future(set, out);
 		return;
 	}
 	for (size_t i = 0; i < set->n; i++)
@@ -115,6 +125,10 @@ look_at(struct finder *f, uint32_t seq)
 	uint32_t uid = row.row.uid;
 	enum tri t;
 
+	if (f->among && !uidset_has(f->among, uid)) {
+		f->next_uid = uid;
+		return;
+	}
 	f->next_uid = (uint64_t)uid + 1;
 	if (is_ghost)
 		return;
@@ -131,19 +145,32 @@ look_at(struct finder *f, uint32_t seq)
 	f->rows[f->row_count++] = row;
 }
 
+/* The first row that may be looked at; too high: there is none. */
+static uint32_t
+seek_row(struct finder *f)
+{
+	uint32_t none = view_count(f->view) + 1, uid;
+
+	if (f->next_uid > UINT32_MAX)
+		return none;
+	uid = (uint32_t)f->next_uid;
+	if (f->among && (uid = uidset_next(f->among, uid)) == 0)
+		return none;
+	f->next_uid = uid;
+	return view_seek_uid(f->view, uid);
+}
+
 /* Looks at rows while readers have room for more; false: out of time. */
 static bool
 look_on(struct finder *f)
 {
-	uint32_t count = view_count(f->view);
-	uint32_t seq = count + 1;
+	uint32_t count = view_count(f->view), seq = seek_row(f);
 
-	if (f->next_uid <= UINT32_MAX)
-		seq = view_seek_uid(f->view, (uint32_t)f->next_uid);
-	for (; seq <= count && f->jobs_out < JOBS_MAX; seq++) {
+	while (seq <= count && f->jobs_out < JOBS_MAX) {
 		if (!imap_has_time(f->im))
 			return false;
 		look_at(f, seq);
+		seq = f->among ? seek_row(f) : seq + 1;
 		if (f->row_count == BATCH_ROWS)
 			submit_rows(f);
 	}

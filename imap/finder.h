@@ -16,6 +16,7 @@ struct finder {
 	struct imap *im;		/* whose running command it is */
 	const struct view *view;	/* must not move meanwhile */
 	const struct search_key *key;	/* resolved; lives as long */
+	const struct uidset *among;	/* no others; NULL: all */
 	bool wants_modseq;
 	uint64_t next_uid;		/* look at this and those above */
 	struct search_row *rows;	/* for a reader; or NULL */

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "imap/context.h"
 #include "imap/imap_priv.h"
 #include "imap/metadata.h"
 #include "imap/notify.h"
@@ -202,6 +203,7 @@ imap_unselect(struct imap *im)
 	view_close(&im->view);
 	imap_notify_forget_selected(im);
 	im->skipped_modseq = 0;
+	contexts_release(im);
 	imap_forget_found(im);
 	im->state = ST_AUTH;
 }
@@ -235,6 +237,7 @@ static enum imap_step
 finish(struct imap *im)
 {
 	struct imap_cmd *c = &im->cmd;
+	enum imap_step step;
 
 	if (imap_notify_is_over(im))
 		return STEP_DONE;	/* nobody waits for an answer */
@@ -246,9 +249,10 @@ finish(struct imap *im)
 	c->is_answered = true;
 	/* Flags without the \Seen just told would take it back. */
 	if (c->verb && c->status != STATUS_BAD && im->seen_out == 0) {
-		if (!imap_sync(im, c->holds_expunges ||
-		    (c->verb->flags & V_NOEXPUNGE)))
-			return STEP_YIELD;
+		step = imap_tell(im, c->holds_expunges ||
+		    (c->verb->flags & V_NOEXPUNGE), NULL);
+		if (step != STEP_DONE)
+			return step;
 		imap_tell_highestmodseq(im);
 	}
 	put_answer(im);
@@ -698,6 +702,10 @@ imap_done(struct session *session, struct op *op)
 		seen_done(im, op);
 		return;
 	}
+	if (im->cmd.is_answered) {
+		settle(im, contexts_step(im, op));
+		return;
+	}
 	if (!im->cmd.verb || !im->cmd.verb->done) {
 		op_free(op);
 		return;
@@ -822,6 +830,7 @@ imap_end(struct session *session)
 	(void)imap_notify_is_over(im);
 	command_release(im);
 	imap_notify_free(im);
+	contexts_release(im);
 	imap_forget_found(im);
 	view_close(&im->view);
 	hub_unwatch(&im->watch);

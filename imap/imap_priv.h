@@ -151,6 +151,7 @@ struct imap {
 	struct hub_watch watch;
 	struct view view;		/* open while ST_SELECTED */
 	struct uidset saved;		/* "$": imap_save_found; charged */
+	struct contexts *contexts;	/* context.h; NULL: none */
 	unsigned seen_out;		/* cmd_fetch.c: writes under way */
 	bool is_utf8;			/* strings, names, headers in UTF-8 */
 	bool is_utf8_accept;		/* RFC 6855, for its rule on charsets */
@@ -352,6 +353,7 @@ void imap_submit_expunge(struct imap *im, struct uidset *uids);
 /* cmd_search.c */
 enum imap_step imap_run_search(struct imap *im);
 enum imap_step imap_done_search(struct imap *im, struct op *op);
+enum imap_step imap_run_cancelupdate(struct imap *im);
 
 /* cmd_notify.c */
 enum imap_step imap_run_notify(struct imap *im);

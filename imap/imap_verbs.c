@@ -12,6 +12,8 @@ static const struct imap_verb verbs[] = {
 	    imap_run_append, imap_done_append, &imap_append_stream },
 	{ "AUTHENTICATE", ST_NOAUTH, V_SECRET, imap_parse_authenticate,
 	    imap_run_authenticate, NULL },
+	{ "CANCELUPDATE", ST_SELECTED, 0, imap_parse_cancelupdate,
+	    imap_run_cancelupdate, NULL },
 	{ "CAPABILITY", ST_ANY, 0, imap_parse_none,
 	    imap_run_capability, NULL },
 	{ "CHECK", ST_SELECTED, 0, imap_parse_none,

@@ -268,6 +268,12 @@ struct imap_set_args {
 	struct seqset set;
 };
 
+/* CANCELUPDATE (RFC 5267 section 4.3.5) */
+struct imap_cancel_args {
+	struct span *tags;
+	size_t count;
+};
+
 /* COPY MOVE */
 struct imap_copy_args {
 	struct seqset set;
@@ -391,6 +397,7 @@ struct imap_search_ref {
 struct imap_search_args {
 	bool esearch;		/* has RETURN: the answer is ESEARCH */
 	bool save;		/* RETURN (SAVE) */
+	bool update;		/* RETURN (UPDATE) */
 	/* enum imap_search_return; "()" is ALL; 0: no such item */
 	unsigned returns;
 	struct imap_partial partial;	/* RETURN (PARTIAL ...) */
@@ -497,6 +504,7 @@ union imap_args {
 	struct imap_list_args list;
 	struct imap_append_args append;
 	struct imap_set_args set;
+	struct imap_cancel_args cancel;
 	struct imap_copy_args copy;
 	struct imap_store_args store;
 	struct imap_fetch_args fetch;
@@ -531,6 +539,8 @@ enum parse imap_parse_copy(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_store(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_fetch(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_search(struct imap_parser *p, union imap_args *a);
+enum parse imap_parse_cancelupdate(struct imap_parser *p,
+    union imap_args *a);
 enum parse imap_parse_sort(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_thread(struct imap_parser *p, union imap_args *a);
 

@@ -50,6 +50,25 @@ imap_parse_authenticate(struct imap_parser *p, union imap_args *a)
 	return imap_parse_end(p);
 }
 
+/* RFC 5267 section 4.3.5: 1*(SP quoted) */
+enum parse
+imap_parse_cancelupdate(struct imap_parser *p, union imap_args *a)
+{
+	struct imap_cancel_args *c = &a->cancel;
+
+	*c = (struct imap_cancel_args){ 0 };
+	c->tags = arena_array(p->arena, IMAP_CONTEXTS_MAX, sizeof *c->tags);
+	do {
+		if (c->count == IMAP_CONTEXTS_MAX)
+			return imap_bad(p, "too many tags");
+		if (imap_parse_space(p) ||
+		    imap_parse_string(p, &c->tags[c->count]))
+			return PARSE_BAD;
+		c->count++;
+	} while (cursor_peek(&p->c) == ' ');
+	return imap_parse_end(p);
+}
+
 static enum parse
 parse_id_pair(struct imap_parser *p, struct imap_id_args *id)
 {

@@ -497,6 +497,13 @@ parse_return_option(struct imap_parser *p, struct imap_search_args *a)
 		a->save = true;
 		return PARSE_OK;
 	}
+	if (span_iis(word, "UPDATE")) {
+		a->update = true;
+		return PARSE_OK;
+	}
+	/* RFC 5267 section 4.2: a hint, and we need none. */
+	if (span_iis(word, "CONTEXT"))
+		return PARSE_OK;
 	if (span_iis(word, "PARTIAL") && !a->partial.is_given)
 		return imap_parse_space(p) || imap_parse_partial_range(p,
 		    &a->partial) ? PARSE_BAD : PARSE_OK;
@@ -536,7 +543,7 @@ imap_parse_return(struct imap_parser *p, struct imap_search_args *a)
 	/* RFC 9394 section 3.1, RFC 5267 section 4.4 */
 	if (a->partial.is_given && (a->returns & SEARCH_RETURN_ALL))
 		return imap_bad(p, "PARTIAL and ALL exclude each other");
-	if (!a->returns && !a->save && !a->partial.is_given)
+	if (!a->returns && !a->save && !a->update && !a->partial.is_given)
 		a->returns = SEARCH_RETURN_ALL;
 	return PARSE_OK;
 }
@@ -597,6 +604,7 @@ imap_search_resolve(struct imap_search_args *args, struct arena *a,
 		if (ref->kind == SEARCH_REF_KEYWORD) {
 			bit = names->keyword(names, ref->keyword);
 			k->op = bit < 0 ? SEARCH_NONE : SEARCH_FLAGS;
+			k->name = ref->keyword;
 			k->mask = bit < 0 ? 0 : 1ull << bit;
 			continue;
 		}

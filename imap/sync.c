@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "imap/context.h"
 #include "imap/imap_priv.h"
 #include "server/base/xalloc.h"
 #include "imap/metadata.h"
@@ -118,10 +119,12 @@ tell(struct imap *im, const struct news *news)
 		break;
 	case NEWS_KEYWORDS:
 		imap_put_flags_lines(im);
+		contexts_note_keywords(im);
 		break;
 	case NEWS_FLAGS:
 		if (imap_notify_selected(im) & NOTIFY_FLAGS)
 			tell_flags(im, news);
+		contexts_note_range(im, news->uid, news->uid);
 		break;
 	case NEWS_EXISTS:
 		tell_number(im, news->count, " EXISTS\r\n");
@@ -157,6 +160,21 @@ note_skipped(struct imap *im)
 		im->skipped_modseq = im->view.told_flags_modseq;
 }
 
+static void
+tell_expunge(struct imap *im, const struct news *news,
+    struct uidset *vanished)
+{
+	im->cmd.told_expunge = true;
+	/* RFC 5267 4.3.4: before it goes, and after those gone before. */
+	if (im->contexts)
+		tell_vanished(im, vanished);
+	(void)contexts_expunge(im, news->seq, news->uid);
+	if (im->is_qresync || im->is_uidonly)
+		uidset_add(vanished, news->uid, news->uid);
+	else
+		tell(im, news);
+}
+
 bool
 imap_sync(struct imap *im, bool hold_expunges)
 {
@@ -174,18 +192,30 @@ imap_sync(struct imap *im, bool hold_expunges)
 		(void)view_sync(&im->view, hold_expunges, &news);
 		if (news.kind == NEWS_EXISTS)
 			imap_notify_exists(im, told_uid);
-		if (news.kind == NEWS_EXPUNGE)
-			im->cmd.told_expunge = true;
-		if (news.kind == NEWS_EXPUNGE &&
-		    (im->is_qresync || im->is_uidonly)) {
-			uidset_add(&vanished, news.uid, news.uid);
+		if (news.kind == NEWS_EXPUNGE) {
+			tell_expunge(im, &news, &vanished);
 			continue;
 		}
 		tell_vanished(im, &vanished);
 		tell(im, &news);
+		if (news.kind == NEWS_EXISTS)
+			contexts_note_range(im, told_uid + 1,
+			    im->view.told_uid);
 	}
 	tell_vanished(im, &vanished);
 	return news.kind == NEWS_END;
+}
+
+/* What contexts have begun they end before the view moves on. */
+enum imap_step
+imap_tell(struct imap *im, bool hold_expunges, struct op *op)
+{
+	enum imap_step step = contexts_step(im, op);
+
+	if (step != STEP_DONE)
+		return step;
+	return imap_sync(im, hold_expunges) ? contexts_step(im, NULL) :
+	    STEP_YIELD;
 }
 
 /* ---- HIGHESTMODSEQ ---- */

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct imap;
+struct op;
 struct imap_keywords;
 struct msgrow;
 
@@ -21,6 +22,13 @@ struct msgrow;
  * next step.
  */
 bool imap_sync(struct imap *im, bool hold_expunges);
+
+/*
+ * The same, and what contexts make of it (context.h). op: theirs that came
+ * home, or NULL. STEP_DONE: all is told. STEP_WAIT and STEP_YIELD: again.
+ */
+enum imap_step imap_tell(struct imap *im, bool hold_expunges,
+    struct op *op);
 
 /*
  * FLAGS and PERMANENTFLAGS, if there are keywords the client has not heard

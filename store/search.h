@@ -40,7 +40,7 @@ struct search_key {
 	int64_t day;			/* days since 1970-01-01 */
 	int64_t now_s;
 	struct uidset uids;		/* v in the tree's arena */
-	struct span name;		/* HEADER: lower case */
+	struct span name;		/* HEADER: lower case; a keyword's */
 	struct span text;		/* folded needle */
 	struct search_key **kids;
 	size_t kid_count;

@@ -152,6 +152,80 @@ uidset_count(const struct uidset *s)
 }
 
 void
+uidset_remove(struct uidset *s, uint32_t lo, uint32_t hi)
+{
+	size_t first = uidset_seek(s, lo), end = first;
+	struct uidrange left[2];
+	size_t n = 0;
+
+	while (end < s->n && s->v[end].lo <= hi)
+		end++;
+	if (first == end)
+		return;
+	if (s->v[first].lo < lo)
+		left[n++] = (struct uidrange){ s->v[first].lo, lo - 1 };
+	if (s->v[end - 1].hi > hi)
+		left[n++] = (struct uidrange){ hi + 1, s->v[end - 1].hi };
+	uidset_reserve(s, s->n + n);
+	memmove(s->v + first + n, s->v + end, (s->n - end) * sizeof *s->v);
+	memcpy(s->v + first, left, n * sizeof *left);
+	s->n = s->n - (end - first) + n;
+}
+
+void
+uidset_intersect(struct uidset *to, const struct uidset *a,
+    const struct uidset *b)
+{
+	size_t i = 0, j = 0;
+
+	uidset_clear(to);
+	while (i < a->n && j < b->n) {
+		const struct uidrange *x = &a->v[i], *y = &b->v[j];
+		uint32_t lo = MAX(x->lo, y->lo), hi = MIN(x->hi, y->hi);
+
+		if (lo <= hi)
+			uidset_add(to, lo, hi);
+		if (x->hi < y->hi)
+			i++;
+		else
+			j++;
+	}
+}
+
+void
+uidset_subtract(struct uidset *to, const struct uidset *a,
+    const struct uidset *b)
+{
+	size_t j = 0;
+
+	uidset_clear(to);
+	for (size_t i = 0; i < a->n; i++) {
+		uint64_t lo = a->v[i].lo, hi = a->v[i].hi;
+
+		while (j < b->n && b->v[j].hi < lo)
+			j++;
+		for (; j < b->n && b->v[j].lo <= hi; j++) {
+			if (lo < b->v[j].lo)
+				uidset_add(to, (uint32_t)lo,
+				    b->v[j].lo - 1);
+			lo = (uint64_t)b->v[j].hi + 1;
+			if (lo > hi)
+				break;
+		}
+		if (lo <= hi)
+			uidset_add(to, (uint32_t)lo, (uint32_t)hi);
+	}
+}
+
+uint32_t
+uidset_next(const struct uidset *s, uint32_t uid)
+{
+	size_t i = uidset_seek(s, uid);
+
+	return i < s->n ? MAX(s->v[i].lo, uid) : 0;
+}
+
+void
 uidset_slice(struct uidset *to, const struct uidset *from, uint64_t first,
     uint64_t count)
 {

@@ -34,6 +34,14 @@ void uidset_unite(struct uidset *to, const struct uidset *const *v,
 size_t uidset_seek(const struct uidset *s, uint32_t uid);
 bool uidset_has(const struct uidset *s, uint32_t uid);
 uint64_t uidset_count(const struct uidset *s);
+void uidset_remove(struct uidset *s, uint32_t lo, uint32_t hi);
+/* to, another set, becomes those of a that b has, or has not. Linear. */
+void uidset_intersect(struct uidset *to, const struct uidset *a,
+    const struct uidset *b);
+void uidset_subtract(struct uidset *to, const struct uidset *a,
+    const struct uidset *b);
+/* The lowest that is not below uid; 0: none. */
+uint32_t uidset_next(const struct uidset *s, uint32_t uid);
 /* to becomes those from the first-th (0: the lowest) on, at most count. */
 void uidset_slice(struct uidset *to, const struct uidset *from,
     uint64_t first, uint64_t count);

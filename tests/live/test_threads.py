@@ -234,3 +234,51 @@ def test_sorted_messages_are_in_order(server, user):
         data, = ok(c.sort("(DATE)", "UTF-8", "SUBJECT", "apple"))
         assert data.split() == [b"%d" % m.number for m in sorted(
             messages, key=lambda m: m.sent) if "apple" in m.subject]
+
+
+def apply_updates(results, line):
+    """What an ESEARCH line of a context does to a list of UIDs."""
+    for how, pairs in re.findall(r"(ADDTO|REMOVEFROM) \(([^)]*)\)", line):
+        words = pairs.split()
+        for pos, uids in zip(words[::2], words[1::2]):
+            new = [n for r in uids.split(",") for n in range(
+                int(r.split(":")[0]), int(r.split(":")[-1]) + 1)]
+            at = int(pos) - 1
+            if how == "ADDTO":
+                results[at:at] = new
+            else:
+                assert results[at:at + len(new)] == new
+                del results[at:at + len(new)]
+
+
+def test_sorted_contexts_stay_in_order(server, user):
+    """RFC 5267: a client that follows the updates has what SORT says."""
+    rnd = random.Random(11)
+    messages = make(11, 60)
+    program = "(SUBJECT REVERSE DATE) UTF-8 UNDELETED"
+    with server.imap(user) as other, server.raw("imap") as c:
+        store(other, messages[:30])
+        c.line()
+        c.tagged(f'LOGIN {user.address} "{user.password}"')
+        c.tagged("SELECT INBOX")
+        results = []
+        lines, _ = c.tagged(f"UID SORT RETURN (UPDATE ALL) {program}", "ctx")
+        apply_updates(results, lines[-1].decode().strip().replace(
+            "ALL ", "ADDTO (1 ") + ")")
+        for m in messages[30:]:
+            picked = ",".join(str(rnd.randrange(1, 61)) for _ in range(3))
+            ok(other.uid("STORE", picked, rnd.choice("+-") + "FLAGS.SILENT",
+                         "(\\Deleted)"))
+            if m.number % 5 == 0:
+                ok(other.uid("EXPUNGE", f"{m.number // 3}:{m.number // 2}"))
+            ok(other.append("INBOX", None, m.arrived,
+                            f"Subject: {m.subject}\r\nDate: "
+                            f"{rfc5322(m.sent)}\r\n\r\n".encode()))
+            for line in map(bytes.decode, c.tagged("NOOP")[0]):
+                if "ESEARCH" in line:
+                    assert '(TAG "ctx") UID' in line
+                    apply_updates(results, line)
+            lines, _ = c.tagged(f"UID SORT {program}")
+            want, = [w for w in lines if w.startswith(b"* SORT")]
+            assert results == [int(n) for n in want.split()[2:]]
+        assert results

@@ -191,6 +191,7 @@ static const struct verb {
 } verbs[] = {
 	{ "APPEND", imap_parse_append, NULL },
 	{ "AUTHENTICATE", imap_parse_authenticate, NULL },
+	{ "CANCELUPDATE", imap_parse_cancelupdate, NULL },
 	{ "COPY", imap_parse_copy, put_copy },
 	{ "ENABLE", imap_parse_enable, NULL },
 	{ "EXPUNGE", imap_parse_uid_expunge, NULL },
@@ -270,7 +271,7 @@ check_search(struct imap_search_args *a)
 	assert(tree_depth(a->key) <= 3 * IMAP_DEPTH_MAX);
 	for (size_t i = 0; i < a->ref_count; i++)
 		assert(a->refs[i].key->op == SEARCH_NONE);
-	assert(a->save || a->partial.is_given ||
+	assert(a->save || a->update || a->partial.is_given ||
 	    !a->esearch == !a->returns);
 	assert(!a->partial.is_given || (a->partial.lo >= 1 &&
 	    a->partial.lo <= a->partial.hi));

@@ -307,12 +307,30 @@ TEST(test_parse_language_takes_ranges)
 	check_bad(imap_parse_language, SPAN(" ("), NULL);
 }
 
+/* RFC 5267 section 4.3.5 */
+TEST(test_parse_cancelupdate_takes_tags)
+{
+	struct parsing *t = parsing_new(SPAN(" \"a\" \"B01\""));
+
+	CHECK_EQ(parsing_run(t, imap_parse_cancelupdate), PARSE_OK);
+	CHECK_EQ(t->args.cancel.count, 2);
+	CHECK_SPAN(t->args.cancel.tags[1], "B01");
+	parsing_free(t);
+	check_bad(imap_parse_cancelupdate, SPAN(""), NULL);
+	check_bad(imap_parse_cancelupdate, SPAN(" "), NULL);
+	check_bad(imap_parse_cancelupdate, SPAN(" B01"), NULL);
+	check_bad(imap_parse_cancelupdate, SPAN(" \"a\" \"b\" \"c\" \"d\""
+	    " \"e\" \"f\" \"g\" \"h\" \"i\" \"j\" \"k\" \"l\" \"m\" \"n\""
+	    " \"o\" \"p\" \"q\""), "too many tags");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse_uidbatches),
 		cmocka_unit_test(test_parse_language_takes_ranges),
+		cmocka_unit_test(test_parse_cancelupdate_takes_tags),
 		cmocka_unit_test(test_parse_none_lets_only_spaces_follow),
 		cmocka_unit_test(test_parse_login_takes_two_astrings),
 		cmocka_unit_test(

@@ -173,10 +173,78 @@ TEST(test_uidset_slice_counts_over_ranges)
 	uidset_release(&cut);
 }
 
+/* Two sets as bits of 0..15, every pair of some hundred. */
+static void
+set_of_bits(struct uidset *s, unsigned bits)
+{
+	uidset_clear(s);
+	for (unsigned i = 0; i < 16; i++)
+		if (bits & 1u << i)
+			uidset_add(s, i + 1, i + 1);
+}
+
+static unsigned
+bits_of_set(const struct uidset *s)
+{
+	unsigned bits = 0;
+
+	for (unsigned i = 0; i < 16; i++)
+		if (uidset_has(s, i + 1))
+			bits |= 1u << i;
+	for (size_t i = 1; i < s->n; i++)
+		CHECK(s->v[i].lo > s->v[i - 1].hi + 1);
+	return bits;
+}
+
+TEST(test_uidset_knows_what_two_sets_have_in_common)
+{
+	struct uidset a = { 0 }, b = { 0 }, to = { 0 };
+	uint32_t x = 7;
+
+	for (int i = 0; i < 500; i++) {
+		unsigned p, q, lo, hi, cut;
+
+		p = (x = x * 1103515245 + 12345) >> 8 & 0xffff;
+		q = (x = x * 1103515245 + 12345) >> 8 & 0xffff;
+		set_of_bits(&a, p);
+		set_of_bits(&b, q);
+		uidset_intersect(&to, &a, &b);
+		CHECK_EQ(bits_of_set(&to), p & q);
+		uidset_subtract(&to, &a, &b);
+		CHECK_EQ(bits_of_set(&to), p & ~q);
+		lo = q % 16;
+		hi = lo + p % (16 - lo);
+		cut = (2u << hi) - (1u << lo);
+		uidset_remove(&a, lo + 1, hi + 1);
+		CHECK_EQ(bits_of_set(&a), p & ~cut);
+	}
+	uidset_release(&a);
+	uidset_release(&b);
+	uidset_release(&to);
+}
+
+TEST(test_uidset_next_is_the_lowest_from_there_on)
+{
+	struct uidset s = { 0 };
+
+	CHECK_EQ(uidset_next(&s, 1), 0);
+	uidset_add(&s, 3, 5);
+	uidset_add(&s, UINT32_MAX, UINT32_MAX);
+	CHECK_EQ(uidset_next(&s, 1), 3);
+	CHECK_EQ(uidset_next(&s, 4), 4);
+	CHECK_EQ(uidset_next(&s, 6), UINT32_MAX);
+	uidset_remove(&s, 4, UINT32_MAX);
+	CHECK_EQ(uidset_next(&s, 4), 0);
+	uidset_release(&s);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+	test_uidset_knows_what_two_sets_have_in_common),
+		cmocka_unit_test(test_uidset_next_is_the_lowest_from_there_on),
 		cmocka_unit_test(test_uidset_slice_counts_over_ranges),
 		cmocka_unit_test(uidset_unites_many_as_if_added_one_by_one),
 		cmocka_unit_test(uidset_keeps_ranges_apart_in_any_order),
