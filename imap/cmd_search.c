@@ -18,6 +18,8 @@ struct search {
 	size_t numbered;
 	bool is_putting;
 	size_t range;			/* in numbers */
+	uint64_t scored;		/* places whose relevancy is told */
+	bool has_scores;
 	uint32_t number;		/* 0: the range's first */
 };
 
@@ -187,6 +189,33 @@ search_number(struct imap *im, struct search *s)
 	return true;
 }
 
+/* RFC 6203 section 4: as many scores as there are numbers. */
+static bool
+put_scores(struct imap *im, struct search *s)
+{
+	const struct imap_search_args *a = &im->cmd.args.search;
+	uint64_t n = uidset_count(&s->f.found), first = 0, count = n;
+
+	if (!(a->returns & SEARCH_RETURN_RELEVANCY))
+		return true;
+	if (a->partial.is_given)
+		imap_partial_resolve(&a->partial, n, &first, &count);
+	if (!s->has_scores) {
+		s->has_scores = true;
+		s->scored = first;
+		buf_adds(im->s.out, " RELEVANCY (");
+	}
+	for (; s->scored < first + count; s->scored++) {
+		if (!imap_has_time(im))
+			return false;
+		if (s->scored > first)
+			buf_addc(im->s.out, ' ');
+		buf_addu(im->s.out, finder_relevancy(s->scored, n));
+	}
+	buf_addc(im->s.out, ')');
+	return true;
+}
+
 static enum imap_step
 search_end(struct imap *im, const struct search *s, const char *text)
 {
@@ -217,8 +246,10 @@ search_put(struct imap *im, struct search *s)
 		else
 			put_number(im, s);
 	}
-	if (im->cmd.args.search.partial.is_given)
+	if (im->cmd.args.search.partial.is_given && !s->has_scores)
 		buf_addc(im->s.out, ')');
+	if (!put_scores(im, s))
+		return STEP_YIELD;
 	put_modseq(im, s);
 	buf_adds(im->s.out, "\r\n");
 	return search_end(im, s, "SEARCH completed");

@@ -22,6 +22,8 @@ struct sort {
 	size_t put, end;
 	bool has_range;
 	uint32_t lo, hi;
+	size_t scored;			/* of them the relevancy is told */
+	bool has_scores;
 };
 
 static void
@@ -171,6 +173,7 @@ put_ranges(struct imap *im, struct sort *s)
 	}
 	if (s->has_range)
 		put_range(im, s);
+	s->has_range = false;
 	return true;
 }
 
@@ -183,6 +186,33 @@ put_numbers(struct imap *im, struct sort *s)
 		buf_addc(im->s.out, ' ');
 		buf_addu(im->s.out, number_at(im, s, s->put));
 	}
+	return true;
+}
+
+/* RFC 6203 section 6: in the order of the answer. */
+static bool
+put_scores(struct imap *im, struct sort *s)
+{
+	size_t first = 0, end = s->job->row_count;
+
+	if (!(im->cmd.args.search.returns & SEARCH_RETURN_RELEVANCY))
+		return true;
+	if (im->cmd.args.search.partial.is_given)
+		page_of(im, s, &first, &end);
+	if (!s->has_scores) {
+		s->has_scores = true;
+		s->scored = first;
+		buf_adds(im->s.out, " RELEVANCY (");
+	}
+	for (; s->scored < end; s->scored++) {
+		if (!imap_has_time(im))
+			return false;
+		if (s->scored > first)
+			buf_addc(im->s.out, ' ');
+		buf_addu(im->s.out, finder_relevancy(
+		    s->job->items[s->scored].row, s->job->row_count));
+	}
+	buf_addc(im->s.out, ')');
 	return true;
 }
 
@@ -202,8 +232,10 @@ sort_put(struct imap *im, struct sort *s)
 
 	if (!is_over)
 		return STEP_YIELD;
-	if (im->cmd.args.search.partial.is_given)
+	if (im->cmd.args.search.partial.is_given && !s->has_scores)
 		buf_addc(im->s.out, ')');
+	if (!put_scores(im, s))
+		return STEP_YIELD;
 	put_modseq(im, s);
 	buf_adds(im->s.out, "\r\n");
 	return sort_end(im, s, "SORT completed");

@@ -238,6 +238,12 @@ finder_put_esearch(struct imap *im)
 	buf_adds(out, im->cmd.uid ? ") UID" : ")");
 }
 
+unsigned
+finder_relevancy(uint64_t i, uint64_t n)
+{
+	return n < 2 ? 100 : (unsigned)(1 + 99 * i / (n - 1));
+}
+
 int
 finder_save(struct imap *im, const struct uidset *found, uint32_t min,
     uint32_t max, struct uidset *page)

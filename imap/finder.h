@@ -52,6 +52,12 @@ void finder_put_esearch(struct imap *im);
 void finder_put_partial(struct imap *im, bool is_empty);
 
 /*
+ * RFC 6203 section 4: the relevancy of the i-th (from 0) of n that were found,
+ * in the order of the mailbox: the newer the more.
+ */
+unsigned finder_relevancy(uint64_t i, uint64_t n);
+
+/*
  * Saves what was found (RFC 5182 section 2.4, RFC 9394 section 3.2): all of
  * it, or only what MIN, MAX and PARTIAL tell where they are all that is told.
  * Of an answer in order: its first and last UID, and those of its page, which

@@ -379,7 +379,8 @@ enum imap_search_return {
 	SEARCH_RETURN_MIN = 1 << 0,
 	SEARCH_RETURN_MAX = 1 << 1,
 	SEARCH_RETURN_ALL = 1 << 2,
-	SEARCH_RETURN_COUNT = 1 << 3
+	SEARCH_RETURN_COUNT = 1 << 3,
+	SEARCH_RETURN_RELEVANCY = 1 << 4	/* RFC 6203 */
 };
 
 /*
@@ -403,6 +404,7 @@ struct imap_search_args {
 	struct imap_partial partial;	/* RETURN (PARTIAL ...) */
 	bool is_charset_unknown;	/* NO [BADCHARSET]; key is no good */
 	bool has_modseq;	/* RFC 7162: a key is MODSEQ */
+	bool has_fuzzy;		/* RFC 6203: a key is FUZZY */
 	struct search_key *key;
 	struct imap_search_ref *refs;
 	size_t ref_count;

@@ -31,6 +31,7 @@ struct search {
 	struct span charset;	/* empty: none given */
 	unsigned depth;
 	unsigned key_count;
+	unsigned fuzzy;		/* FUZZY keys around the one at hand */
 	size_t ref_cap;
 };
 
@@ -47,6 +48,7 @@ enum shape {
 	SHAPE_OLDER,		/* nz-number */
 	SHAPE_YOUNGER,
 	SHAPE_NEW,
+	SHAPE_FUZZY,
 	SHAPE_NOT,
 	SHAPE_OR,
 	SHAPE_UID
@@ -70,6 +72,7 @@ static const struct keyword {
 	{ "EMAILID", SHAPE_EMAILID, SEARCH_EMAIL },
 	{ "FLAGGED", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_FLAGGED },
 	{ "FROM", SHAPE_TEXT, SEARCH_FROM },
+	{ "FUZZY", SHAPE_FUZZY, SEARCH_ALL },
 	{ "HEADER", SHAPE_HEADER, SEARCH_HEADER },
 	{ "KEYWORD", SHAPE_KEYWORD, SEARCH_FLAGS },
 	{ "LARGER", SHAPE_NUMBER, SEARCH_LARGER },
@@ -180,7 +183,7 @@ parse_needle(struct search *s, struct span *needle)
 		buf_release(&utf8);
 		return imap_bad(p, "unknown charset");
 	}
-	utf8_fold(&folded, buf_span(&utf8));
+	utf8_fold_loose(&folded, buf_span(&utf8));
 	*needle = arena_span(p->arena, buf_span(&folded));
 	buf_release(&utf8);
 	buf_release(&folded);
@@ -296,6 +299,53 @@ parse_objectid(struct search *s, enum object_kind kind, struct search_key *k)
 	return PARSE_OK;
 }
 
+/* A text key for each word of the needle of k. */
+static void
+split_words(struct search *s, struct search_key *k, enum search_op op)
+{
+	struct span text = k->text;
+	size_t count = 1;
+
+	for (size_t i = 0; i < text.len; i++)
+		count += text.p[i] == ' ';
+	if (count == 1)
+		return;
+	k->op = SEARCH_AND;
+	k->kids = arena_array(s->p->arena, count, sizeof *k->kids);
+	while (text.len) {
+		size_t len = 0;
+		struct search_key *word;
+
+		while (len < text.len && text.p[len] != ' ')
+			len++;
+		if (len) {
+			word = new_key(s, op);
+			word->name = k->name;
+			word->text = span_head(text, len);
+			k->kids[k->kid_count++] = word;
+		}
+		text = span_from(text, MIN(len + 1, text.len));
+	}
+	if (k->kid_count == 0)
+		k->op = SEARCH_ALL;
+}
+
+/*
+ * RFC 6203 section 5: what is fuzzy is the order of words, and what may stand
+ * between them; other keys are matched as they are.
+ */
+static enum parse
+parse_fuzzy(struct search *s, struct search_key **key)
+{
+	enum parse r;
+
+	s->args->has_fuzzy = true;
+	s->fuzzy++;
+	r = parse_key(s, key);
+	s->fuzzy--;
+	return r;
+}
+
 static enum parse
 parse_or(struct search *s, struct search_key *k)
 {
@@ -361,6 +411,9 @@ parse_rest(struct search *s, const struct keyword *row,
 		*key = new_key(s, SEARCH_AND);
 		set_kids(s, *key, k, negate(s, kid));
 		break;
+	case SHAPE_FUZZY:
+		r = parse_fuzzy(s, key);
+		break;
 	case SHAPE_NOT:
 		r = parse_key(s, &kid);
 		if (!r)
@@ -373,6 +426,9 @@ parse_rest(struct search *s, const struct keyword *row,
 		r = parse_set(s, SEARCH_REF_UID, key);
 		break;
 	}
+	if (!r && s->fuzzy && (row->shape == SHAPE_TEXT ||
+	    row->shape == SHAPE_HEADER))
+		split_words(s, *key, row->op);
 	if (!r && row->negated)
 		*key = negate(s, *key);
 	return r;
@@ -485,6 +541,7 @@ static const struct {
 	{ "MAX", SEARCH_RETURN_MAX },
 	{ "ALL", SEARCH_RETURN_ALL },
 	{ "COUNT", SEARCH_RETURN_COUNT },
+	{ "RELEVANCY", SEARCH_RETURN_RELEVANCY },
 };
 
 static enum parse
@@ -548,6 +605,17 @@ imap_parse_return(struct imap_parser *p, struct imap_search_args *a)
 	return PARSE_OK;
 }
 
+/* RFC 6203 sections 4 and 6 */
+static bool
+needs_fuzzy(const struct imap_search_args *a)
+{
+	bool needs = a->returns & SEARCH_RETURN_RELEVANCY;
+
+	for (size_t i = 0; i < a->term_count; i++)
+		needs |= a->terms[i].by == SORT_RELEVANCY;
+	return needs;
+}
+
 enum parse
 imap_parse_program(struct imap_parser *p, struct span charset,
     struct imap_search_args *a)
@@ -555,8 +623,12 @@ imap_parse_program(struct imap_parser *p, struct span charset,
 	struct search s = { .p = p, .args = a, .charset = charset };
 
 	a->is_charset_unknown = charset.len && !charset_is_known(charset);
-	return imap_parse_space(p) || parse_keys(&s, &a->key) ||
-	    imap_parse_end(p) ? PARSE_BAD : PARSE_OK;
+	if (imap_parse_space(p) || parse_keys(&s, &a->key) ||
+	    imap_parse_end(p))
+		return PARSE_BAD;
+	if (!a->has_fuzzy && needs_fuzzy(a))
+		return imap_bad(p, "RELEVANCY goes with FUZZY only");
+	return PARSE_OK;
 }
 
 /* [SP "CHARSET" SP astring] */

@@ -99,7 +99,8 @@ needs_digest(const struct rjob_sort *s)
 {
 	for (size_t i = 0; i < s->term_count; i++)
 		if (s->terms[i].by != SORT_ARRIVAL &&
-		    s->terms[i].by != SORT_SIZE)
+		    s->terms[i].by != SORT_SIZE &&
+		    s->terms[i].by != SORT_RELEVANCY)
 			return true;
 	return false;
 }
@@ -149,6 +150,9 @@ add_term(struct sort_state *st, enum sort_by by, const struct sort_row *row,
 		break;
 	case SORT_SIZE:
 		add_number(&st->key, row->size);
+		break;
+	case SORT_RELEVANCY:
+		add_number(&st->key, UINT32_MAX - row->uid);
 		break;
 	case SORT_CC:
 		add_text(st, d->sort_cc);

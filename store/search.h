@@ -4,7 +4,7 @@
  * First over what the array knows (flags, UIDs, sizes, internal dates), on
  * the loop, with the answer "not known" for the rest; then, for those rows
  * only, on a reader with the rest of the row, digest and text. Semantics are those of RFC 9051
- * section 6.4.4; strings are UTF-8, case-folded (utf8_fold) by the parser.
+ * section 6.4.4; strings are UTF-8, case-folded (utf8_fold_loose) by the parser.
  */
 #ifndef STORE_SEARCH_H
 #define STORE_SEARCH_H

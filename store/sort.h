@@ -16,6 +16,7 @@ enum sort_by {
 	SORT_DISPLAYFROM,
 	SORT_DISPLAYTO,
 	SORT_FROM,
+	SORT_RELEVANCY,		/* the highest UID first */
 	SORT_SIZE,
 	SORT_SUBJECT,		/* base subject */
 	SORT_TO

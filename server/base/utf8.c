@@ -14,7 +14,7 @@
  */
 #define UTF8_NORMAL_MAX 4096
 #define UTF8_NAME_ROUNDS 4
-#define CASEMAP_MAX 32	/* of a full decomposition; 18 in Unicode 15 */
+#define DECOMPOSED_MAX 32	/* of a full decomposition; 18 in Unicode 15 */
 #define FOLD_MAX 8	/* scalar values that one folds to; 3 in Unicode 15 */
 
 bool
@@ -201,18 +201,17 @@ utf8_fold(struct buf *out, struct span s)
 	}
 }
 
-/* RFC 5051 section 2 (2): title case, then decomposed as far as it goes. */
+/* Appends cp decomposed as far as it goes. */
 static void
-casemap_add(struct buf *out, utf8proc_int32_t cp)
+decompose_add(struct buf *out, utf8proc_int32_t cp)
 {
-	utf8proc_int32_t to[CASEMAP_MAX];
+	utf8proc_int32_t to[DECOMPOSED_MAX];
 	utf8proc_ssize_t n;
 	int last_class = 0;
 
-	cp = utf8proc_totitle(cp);
-	n = utf8proc_decompose_char(cp, to, CASEMAP_MAX,
+	n = utf8proc_decompose_char(cp, to, DECOMPOSED_MAX,
 	    UTF8PROC_COMPAT | UTF8PROC_DECOMPOSE, &last_class);
-	if (n < 0 || n > CASEMAP_MAX) {
+	if (n < 0 || n > DECOMPOSED_MAX) {
 		utf8_encode(out, (uint32_t)cp);
 		return;
 	}
@@ -220,9 +219,21 @@ casemap_add(struct buf *out, utf8proc_int32_t cp)
 		utf8_encode(out, (uint32_t)to[i]);
 }
 
-/* Appends one character from the front of s; returns its bytes. */
+/* Whether cp is known to fold to one letter, which has no parts. */
+static bool
+is_simple(uint32_t cp)
+{
+	if (cp >= 0x410 && cp <= 0x44f)		/* Cyrillic but short i */
+		return cp != 0x419 && cp != 0x439;
+	return cp >= 0x4e00 && cp <= 0x9fff;	/* Han */
+}
+
+/*
+ * Appends one character from the front of s, folded, in title case if wanted
+ * (RFC 5051 section 2 (2)), decomposed; returns its bytes.
+ */
 static size_t
-casemap_one(struct buf *out, struct span s)
+collate_one(struct buf *out, struct span s, bool title)
 {
 	utf8proc_int32_t folded[FOLD_MAX];
 	utf8proc_ssize_t n;
@@ -234,12 +245,17 @@ casemap_one(struct buf *out, struct span s)
 		buf_addc(out, *s.p);
 		return 1;
 	}
+	if (!title && is_simple(cp)) {
+		utf8_encode(out, fold_known(cp));
+		return len;
+	}
 	n = utf8proc_decompose_char((utf8proc_int32_t)cp, folded, FOLD_MAX,
 	    UTF8PROC_CASEFOLD, &last_class);
 	if (n < 0 || n > FOLD_MAX)
-		casemap_add(out, (utf8proc_int32_t)cp);
+		decompose_add(out, (utf8proc_int32_t)cp);
 	for (utf8proc_ssize_t i = 0; i < n && n <= FOLD_MAX; i++)
-		casemap_add(out, folded[i]);
+		decompose_add(out, title ? utf8proc_totitle(folded[i]) :
+		    folded[i]);
 	return len;
 }
 
@@ -262,9 +278,28 @@ utf8_casemap(struct buf *out, struct span s)
 	for (; s.len; s = span_from(s, len)) {
 		len = ascii_run(s.p, s.len);
 		if (len == 0)
-			len = casemap_one(out, s);
+			len = collate_one(out, s, true);
 		else
 			ascii_upper_add(out, span_head(s, len));
+	}
+}
+
+void
+utf8_fold_loose(struct buf *out, struct span s)
+{
+	size_t len;
+
+	buf_reserve(out, s.len);
+	for (; s.len; s = span_from(s, len)) {
+		len = ascii_run(s.p, s.len);
+		if (len == 0) {
+			len = collate_one(out, s, false);
+			continue;
+		}
+		buf_reserve(out, len);
+		ascii_lower_copy(out->p + out->len, s.p, len);
+		out->len += len;
+		out->p[out->len] = '\0';
 	}
 }
 

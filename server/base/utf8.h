@@ -44,6 +44,12 @@ void utf8_fold(struct buf *out, struct span s);
 void utf8_casemap(struct buf *out, struct span s);
 
 /*
+ * Appends s for searching: folded, then fully decomposed. Texts that
+ * utf8_casemap makes equal are so here; letters of ASCII are small.
+ */
+void utf8_fold_loose(struct buf *out, struct span s);
+
+/*
  * Prepares a user name (RFC 8265 UsernameCaseMapped, in short): valid UTF-8,
  * NFC, folded, no controls, no spaces. Returns 0 or ERR_BADNAME.
  */

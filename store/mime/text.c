@@ -78,11 +78,11 @@ text_header_contains(struct span raw_value, struct span folded_needle,
 	buf_clear(scratch);
 	if (ascii_is_all(raw_value.p, raw_value.len) &&
 	    !text_contains(raw_value, SPAN("=?"))) {
-		utf8_fold(scratch, raw_value);
+		utf8_fold_loose(scratch, raw_value);
 		return text_contains(buf_span(scratch), folded_needle);
 	}
 	encoded_decode(&decoded, raw_value);
-	utf8_fold(scratch, buf_span(&decoded));
+	utf8_fold_loose(scratch, buf_span(&decoded));
 	buf_release(&decoded);
 	return text_contains(buf_span(scratch), folded_needle);
 }
@@ -153,7 +153,7 @@ scan_text(struct text_scan *t)
 		buf_clear(&t->text);
 		text = &t->plain;
 	}
-	utf8_fold(&t->window, buf_span(text));
+	utf8_fold_loose(&t->window, buf_span(text));
 	buf_clear(text);
 	for (size_t i = 0; i < t->count; i++)
 		if (!t->found[i])

@@ -1,7 +1,7 @@
 /*
  * Text as people search it: parts decoded, folded, scanned for substrings.
  *
- * A search key is folded once (utf8_fold); message text is decoded from its
+ * A search key is folded once (utf8_fold_loose); message text is decoded from its
  * transfer encoding and charset, folded and scanned as a stream, so that a
  * match across two chunks is found and memory stays small. Of HTML it is the
  * text that people read which is scanned, not its source.

@@ -186,6 +186,27 @@ TEST(test_utf8_casemap_is_title_case_decomposed)
 }
 
 static void
+check_loose(const char *in, const char *want)
+{
+	struct buf out = BUF_INIT;
+
+	utf8_fold_loose(&out, span_of(in));
+	CHECK_STR(out.p, want);
+	buf_release(&out);
+}
+
+TEST(test_utf8_fold_loose_is_small_and_decomposed)
+{
+	check_loose("abc_ XYZ", "abc_ xyz");
+	check_loose("\xc3\xa9t\xc3\x89", "e\xcc\x81te\xcc\x81");
+	check_loose("E\xcc\x81", "e\xcc\x81");
+	check_loose("\xef\xac\x81 STRA\xc3\x9f" "E", "fi strasse");
+	check_loose("\xd0\x9f\xd0\x99", "\xd0\xbf\xd0\xb8\xcc\x86");
+	check_loose("\xe6\x97\xa5\xef\xbc\xa1", "\xe6\x97\xa5" "a");
+	check_loose("A\xff" "B\xc3", "a\xff" "b\xc3");
+}
+
+static void
 check_name(const char *in, const char *want)
 {
 	struct buf out = BUF_INIT;
@@ -265,6 +286,7 @@ main(void)
 		cmocka_unit_test(test_utf8_fold_is_full_case_folding),
 		cmocka_unit_test(test_utf8_fold_copies_what_is_invalid),
 		cmocka_unit_test(test_utf8_casemap_is_title_case_decomposed),
+		cmocka_unit_test(test_utf8_fold_loose_is_small_and_decomposed),
 		cmocka_unit_test(test_utf8_names_match_without_case_and_form),
 		cmocka_unit_test(test_utf8_names_have_no_controls_spaces_or_unassigned),
 		cmocka_unit_test(test_utf8_names_that_are_endless_are_refused),

@@ -50,7 +50,7 @@ TEST(test_parse_sort_takes_options_criteria_charset_keys)
 	CHECK_EQ(a->term_count, 2);
 	CHECK(a->terms[1].reverse);
 	CHECK_EQ(a->key->kid_count, 2);
-	CHECK_SPAN(a->key->kids[1]->text, "\xc3\xa4");
+	CHECK_SPAN(a->key->kids[1]->text, "a\xcc\x88");
 	parsing_free(t);
 	t = parsing_new(SPAN(" (DATE) X-FOO SUBJECT x"));
 	CHECK_EQ(parsing_run(t, imap_parse_sort), PARSE_OK);

@@ -59,15 +59,15 @@ TEST(test_header_contains_looks_at_decoded_and_folded_text)
 		{ "Hello World", "world", true },
 		{ "Hello World", "worlds", false },
 		{ "Hello", "", true },
-		{ "=?utf-8?q?GR=C3=9CN?=", "gr\xc3\xbcn", true },
+		{ "=?utf-8?q?GR=C3=9CN?=", "gru\xcc\x88n", true },
 		{ "=?iso-8859-1?q?Stra=DFe?=", "strasse", true },
 		{ "=?utf-8?q?a?= =?utf-8?q?b?=", "ab", true },
 		{ "=?utf-8?q?a?=", "utf-8", false },
 		{ "a =? b", "=? b", true },
-		{ "\xc3\x84rger", "\xc3\xa4rger", true },
-		{ "\xc4rger", "\xc3\xa4rger", true },
+		{ "\xc3\x84rger", "a\xcc\x88rger", true },
+		{ "\xc4rger", "a\xcc\x88rger", true },
 		{ "\xce\xa3\xce\xaf\xcf\x83\xcf\x85\xcf\x86\xce\xbf\xcf\x82",
-		    "\xcf\x83\xce\xaf\xcf\x83\xcf\x85\xcf\x86\xce\xbf\xcf\x83",
+		    "\xcf\x83\xce\xb9\xcc\x81\xcf\x83\xcf\x85\xcf\x86\xce\xbf\xcf\x83",
 		    true },
 	};
 	struct buf scratch = BUF_INIT;
@@ -120,16 +120,16 @@ TEST(test_scan_finds_text_under_its_encodings)
 		{ "\r\n", "x", false },
 		{ "\r\n", "", true },
 		{ "Content-Type: text/plain; charset=utf-8\r\n\r\n"
-		    "xx GR\xc3\x9cN xx", "gr\xc3\xbcn", true },
+		    "xx GR\xc3\x9cN xx", "gru\xcc\x88n", true },
 		{ "Content-Type: text/plain; charset=iso-8859-1\r\n\r\n"
-		    "GR\xdcN", "gr\xc3\xbcn", true },
+		    "GR\xdcN", "gru\xcc\x88n", true },
 		{ "Content-Type: text/plain; charset=us-ascii\r\n\r\n"
-		    "GR\xc3\x9cN", "gr\xc3\xbcn", true },
+		    "GR\xc3\x9cN", "gru\xcc\x88n", true },
 		{ "Content-Type: text/plain; charset=no-such\r\n\r\n"
-		    "GR\xc3\x9cN", "gr\xc3\xbcn", true },
+		    "GR\xc3\x9cN", "gru\xcc\x88n", true },
 		{ "Content-Transfer-Encoding: quoted-printable\r\n"
 		    "Content-Type: text/plain; charset=utf-8\r\n\r\n"
-		    "Gr=C3=\r\n=9Cn=\r\nlich", "gr\xc3\xbcnlich", true },
+		    "Gr=C3=\r\n=9Cn=\r\nlich", "gru\xcc\x88nlich", true },
 		{ "Content-Transfer-Encoding: base64\r\n\r\n"
 		    "SGVsbG8g\r\nV29ybGQ=", "hello world", true },
 		{ "Content-Transfer-Encoding: base64\r\n"
