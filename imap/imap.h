@@ -1,7 +1,7 @@
 /*
  * IMAP: the session that Thunderbird, Outlook, phones and mutt talk to.
  *
- * IMAP4rev1 (RFC 3501) and the extensions that docs/rfc.md lists. One command
+ * IMAP4rev1 (RFC 3501), IMAP4rev2 (RFC 9051) and the extensions that docs/rfc.md lists. One command
  * at a time for each connection; what a client has been told of its mailbox
  * is a view (store/view.h).
  */
