@@ -62,16 +62,22 @@ imap_run_copy(struct imap *im)
 	const struct imap_copy_args *a = &im->cmd.args.copy;
 	struct copy_state *st = arena_alloc(&im->cmd.arena, sizeof *st);
 	struct targets t = { 0 };
+	bool is_over;
 	int err;
 
 	im->cmd.state = st;
 	im->cmd.release = copy_release;
 	err = imap_resolve_set(im, &a->set, im->cmd.uid, &t.uids);
+	is_over = err == 0 && imap_limit_set(im, &t.uids);
 	if (err == 0)
 		copy_targets(im, &t, st);
 	targets_release(&t);
 	if (err < 0)
 		return imap_bad_set(im);
+	/* RFC 9738 section 3.1: a COPY is made whole or not at all. */
+	if (is_over && !is_move(im))
+		return imap_no(im, imap_limit_code(im),
+		    "Too many messages at once");
 	/* RFC 2180 4.4: all or nothing, so what is gone cannot be copied. */
 	if (st->has_ghosts && !im->cmd.uid && !is_move(im))
 		return imap_no(im, "EXPUNGEISSUED",

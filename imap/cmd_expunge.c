@@ -3,6 +3,7 @@
  * The EXPUNGE answers are the view's news, like everybody else's.
  */
 #include "imap/imap_priv.h"
+#include "imap/targets.h"
 #include "store/write.h"
 
 bool
@@ -34,6 +35,28 @@ imap_submit_expunge(struct imap *im, struct uidset *uids)
 	store_submit(im->s.env->store, &r->w);
 }
 
+/*
+ * RFC 9738 section 3.1: the limit counts messages with \Deleted. Only in
+ * mailboxes that are larger than it does it make a difference.
+ */
+static void
+keep_deleted(struct imap *im, struct uidset *uids)
+{
+	struct targets t = { .uids = *uids };
+	struct uidset deleted = { 0 };
+	struct msgrow row;
+	uint32_t seq;
+
+	if (im->settings->message_limit == 0 ||
+	    view_count(&im->view) <= im->settings->message_limit)
+		return;
+	while (targets_next(&t, &im->view, &seq, &row))
+		if (row.flags & FLAG_DELETED)
+			uidset_add(&deleted, row.uid, row.uid);
+	uidset_release(uids);
+	*uids = deleted;
+}
+
 enum imap_step
 imap_run_expunge(struct imap *im)
 {
@@ -46,6 +69,8 @@ imap_run_expunge(struct imap *im)
 		return STEP_WAIT;
 	}
 	(void)imap_resolve_set(im, &im->cmd.args.set.set, true, &uids);
+	keep_deleted(im, &uids);
+	(void)imap_limit_set(im, &uids);
 	if (uids.n == 0)
 		return imap_ok(im, NULL, "EXPUNGE completed");
 	imap_submit_expunge(im, &uids);

@@ -256,8 +256,11 @@ imap_run_fetch(struct imap *im)
 	f->items = a->items | implied_uid(im, im->cmd.uid);
 	if (imap_resolve_set(im, &a->set, im->cmd.uid, &f->targets.uids) < 0)
 		return imap_bad_set(im);
+	if (imap_is_page_over(im, &a->partial))
+		return imap_no(im, imap_limit_code(im), "The page is too large");
 	if (a->partial.is_given)
 		imap_cut_page(im, &a->partial, &f->targets.uids);
+	(void)imap_limit_set(im, &f->targets.uids);
 	if (f->items & FETCH_MODSEQ)
 		imap_enable_condstore(im);
 	if (!a->vanished)

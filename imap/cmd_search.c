@@ -310,10 +310,13 @@ imap_run_search(struct imap *im)
 		return imap_bad(im, "This tag is that of a context");
 	if (a->is_charset_unknown)
 		return imap_no(im, IMAP_BADCHARSET, "Unknown charset");
+	if (imap_is_page_over(im, &a->partial))
+		return imap_no(im, imap_limit_code(im), "The page is too large");
 	if (a->has_modseq)
 		imap_enable_condstore(im);
 	finder_resolve(im, a);
 	finder_init(&s->f, im, &im->view, a->key);
+	s->f.next_uid = imap_limit_search(im, a->key);
 	s->f.wants_modseq = a->has_modseq;
 	return search_look(im, s, NULL);
 }

@@ -61,6 +61,10 @@ imap_put_capability(struct imap *im, struct buf *out)
 		buf_addc(out, ' ');
 		buf_adds(out, capabilities[i]);
 	}
+	if (im->settings->message_limit) {
+		buf_adds(out, " MESSAGELIMIT=");
+		buf_addu(out, im->settings->message_limit);
+	}
 	/* RFC 7889: the same for every mailbox. */
 	buf_adds(out, " APPENDLIMIT=");
 	buf_addu(out, im->settings->size_limit);

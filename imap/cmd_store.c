@@ -121,6 +121,7 @@ imap_run_store(struct imap *im)
 	if (imap_resolve_set(im, &a->set, im->cmd.uid,
 	    &st->targets.uids) < 0)
 		return imap_bad_set(im);
+	(void)imap_limit_set(im, &st->targets.uids);
 	if (is_conditional(im))
 		imap_enable_condstore(im);
 	if (!look_for_ghosts(im, st, &has_living)) {

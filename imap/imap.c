@@ -253,6 +253,7 @@ finish(struct imap *im)
 		    (c->verb->flags & V_NOEXPUNGE), NULL);
 		if (step != STEP_DONE)
 			return step;
+		imap_tell_limit(im);
 		imap_tell_highestmodseq(im);
 	}
 	put_answer(im);

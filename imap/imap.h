@@ -17,6 +17,7 @@
 /* Immutable while sessions live. */
 struct imap_settings {
 	uint64_t size_limit;		/* bytes of a message; APPENDLIMIT */
+	uint32_t message_limit;		/* of one command; 0: none */
 	bool has_starttls;		/* there is a certificate for it */
 	struct login_settings login;
 };

@@ -122,6 +122,7 @@ struct imap_cmd {
 	bool told_modseq;		/* a FETCH answer had MODSEQ */
 	bool told_expunge;
 	bool holds_expunges;		/* as V_NOEXPUNGE, by its arguments */
+	uint32_t limit_uid;		/* imap_limit_set: the lowest; 0 */
 	uint32_t done, goal;		/* imap_progress */
 	int64_t progress_ms;		/* when to tell of it; 0: not waiting */
 	union imap_args args;		/* spans live as long as the command */
@@ -235,6 +236,22 @@ void imap_cut_page(const struct imap *im, const struct imap_partial *page,
  */
 int imap_save_found(struct imap *im, struct uidset *uids);
 void imap_forget_found(struct imap *im);
+
+/*
+ * RFC 9738: takes out of uids what is over the limit of messages, the lowest
+ * UIDs first. The command's OK says so then (imap_tell_limit), and how far it
+ * has gone. Returns whether there were too many.
+ */
+bool imap_limit_set(struct imap *im, struct uidset *uids);
+/* The same for a SEARCH: the lowest UID that it has to look at. */
+uint32_t imap_limit_search(struct imap *im, const struct search_key *key);
+/* Whether a page of RFC 9394 has more than that: NO [MESSAGELIMIT n]. */
+bool imap_is_page_over(const struct imap *im,
+    const struct imap_partial *page);
+/* "MESSAGELIMIT 1000 4711", in the command's arena; the UID if there is one */
+const char *imap_limit_code(struct imap *im);
+/* Adds it to an answer that is set, or says it beside. */
+void imap_tell_limit(struct imap *im);
 
 /*
  * Names of the selected mailbox's keywords, for imap_put_flags. Valid until

@@ -43,6 +43,8 @@ enum shape {
 	SHAPE_KEYWORD,		/* atom */
 	SHAPE_MODSEQ,		/* [entry-name type] number */
 	SHAPE_HEADER,		/* astring astring */
+	SHAPE_UIDAFTER,		/* uniqueid */
+	SHAPE_UIDBEFORE,
 	SHAPE_EMAILID,		/* objectid */
 	SHAPE_THREADID,
 	SHAPE_OLDER,		/* nz-number */
@@ -99,6 +101,8 @@ static const struct keyword {
 	{ "THREADID", SHAPE_THREADID, SEARCH_THREAD },
 	{ "TO", SHAPE_TEXT, SEARCH_TO },
 	{ "UID", SHAPE_UID, SEARCH_UIDS },
+	{ "UIDAFTER", SHAPE_UIDAFTER, SEARCH_UIDS },
+	{ "UIDBEFORE", SHAPE_UIDBEFORE, SEARCH_UIDS },
 	{ "UNANSWERED", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_ANSWERED, true },
 	{ "UNDELETED", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_DELETED, true },
 	{ "UNDRAFT", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_DRAFT, true },
@@ -288,6 +292,28 @@ parse_interval(struct search *s, enum imap_search_ref_kind kind,
 	return PARSE_OK;
 }
 
+/* RFC 9738 section 3.2: the UIDs after one, or before it. */
+static enum parse
+parse_beside(struct search *s, bool after, struct search_key *k)
+{
+	struct uidrange r = { 1, UINT32_MAX };
+	uint32_t uid;
+
+	if (imap_parse_nz_number(s->p, &uid))
+		return PARSE_BAD;
+	if (uid == (after ? UINT32_MAX : 1)) {
+		k->op = SEARCH_NONE;
+		return PARSE_OK;
+	}
+	if (after)
+		r.lo = uid + 1;
+	else
+		r.hi = uid - 1;
+	k->uids.v = arena_memdup(s->p->arena, &r, sizeof r);
+	k->uids.n = 1;
+	return PARSE_OK;
+}
+
 /* An id that is nobody's finds nothing. */
 static enum parse
 parse_objectid(struct search *s, enum object_kind kind, struct search_key *k)
@@ -392,6 +418,12 @@ parse_rest(struct search *s, const struct keyword *row,
 		r = parse_field_name(s, &k->name) ||
 		    imap_parse_space(s->p) || parse_needle(s, &k->text) ?
 		    PARSE_BAD : PARSE_OK;
+		break;
+	case SHAPE_UIDAFTER:
+		r = parse_beside(s, true, k);
+		break;
+	case SHAPE_UIDBEFORE:
+		r = parse_beside(s, false, k);
 		break;
 	case SHAPE_EMAILID:
 		r = parse_objectid(s, OBJECT_EMAIL, k);

@@ -165,6 +165,101 @@ imap_forget_found(struct imap *im)
 	uidset_release(&im->saved);
 }
 
+/* ---- MESSAGELIMIT ---- */
+
+bool
+imap_limit_set(struct imap *im, struct uidset *uids)
+{
+	const struct view *v = &im->view;
+	uint32_t left = im->settings->message_limit;
+
+	if (left == 0 || view_count(v) <= left)
+		return false;
+	for (size_t i = uids->n; i-- > 0; ) {
+		struct uidrange *r = &uids->v[i];
+		uint32_t first, end;
+
+		seqs_of_uids(v, r, &first, &end);
+		if (end - first <= left) {
+			left -= end - first;
+			continue;
+		}
+		if (left > 0)
+			r->lo = uid_of(v, end - left);
+		else
+			i++;
+		memmove(uids->v, uids->v + i, (uids->n - i) *
+		    sizeof *uids->v);
+		uids->n -= i;
+		im->cmd.limit_uid = uids->v[0].lo;
+		return true;
+	}
+	return false;
+}
+
+bool
+imap_is_page_over(const struct imap *im, const struct imap_partial *page)
+{
+	uint32_t limit = im->settings->message_limit;
+
+	return limit && page->is_given && page->hi - page->lo >= limit;
+}
+
+/* The UIDs that a key is about, if it is: alone or joined with others. */
+static const struct uidset *
+uids_of_key(const struct search_key *key)
+{
+	if (key->op == SEARCH_UIDS)
+		return &key->uids;
+	for (size_t i = 0; key->op == SEARCH_AND && i < key->kid_count; i++)
+		if (key->kids[i]->op == SEARCH_UIDS)
+			return &key->kids[i]->uids;
+	return NULL;
+}
+
+uint32_t
+imap_limit_search(struct imap *im, const struct search_key *key)
+{
+	struct uidrange everything = { 1, UINT32_MAX };
+	struct uidset all = { .v = &everything, .n = 1 }, copy = { 0 };
+	const struct uidset *asked = uids_of_key(key);
+	uint32_t lowest = 1;
+
+	uidset_copy(&copy, asked ? asked : &all);
+	if (imap_limit_set(im, &copy))
+		lowest = im->cmd.limit_uid;
+	uidset_release(&copy);
+	return lowest;
+}
+
+const char *
+imap_limit_code(struct imap *im)
+{
+	struct arena *a = &im->cmd.arena;
+	unsigned limit = im->settings->message_limit;
+
+	return im->cmd.limit_uid ? arena_printf(a, "MESSAGELIMIT %u %u",
+	    limit, (unsigned)im->cmd.limit_uid) :
+	    arena_printf(a, "MESSAGELIMIT %u", limit);
+}
+
+/* RFC 9738 section 3.1: another code has its place in the tagged OK. */
+void
+imap_tell_limit(struct imap *im)
+{
+	struct imap_cmd *c = &im->cmd;
+
+	if (c->limit_uid == 0 || c->status != STATUS_OK)
+		return;
+	if (!c->code) {
+		c->code = imap_limit_code(im);
+		return;
+	}
+	buf_adds(im->s.out, "* NO [");
+	buf_adds(im->s.out, imap_limit_code(im));
+	buf_adds(im->s.out, "] Go on below\r\n");
+}
+
 /* ---- keywords ---- */
 
 void

@@ -12,6 +12,9 @@
 #define PROTOCOLS 4
 #define TLS_MODES 3
 
+/* RFC 9738 section 4: few mailboxes are as large, and no command is. */
+#define MESSAGE_LIMIT 1000000
+
 /* What the front-ends are told, apart for each TLS mode. */
 struct mode_settings {
 	struct smtp_settings smtp, submission;
@@ -59,7 +62,8 @@ fill_settings(struct mode_settings *s, const struct config *c,
 	s->pop3 = (struct pop3_settings){ .has_stls = has_starttls,
 	    .login = login };
 	s->imap = (struct imap_settings){ .has_starttls = has_starttls,
-	    .size_limit = c->size_limit, .login = login };
+	    .size_limit = c->size_limit, .message_limit = MESSAGE_LIMIT,
+	    .login = login };
 }
 
 static struct session_maker

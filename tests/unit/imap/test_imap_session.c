@@ -287,6 +287,70 @@ TEST(test_long_commands_tell_of_their_progress)
 	CHECK(strstr(c->out.p, "[x]1 OK"));
 }
 
+/* RFC 9738: what is over the limit waits, the lowest UIDs. */
+TEST(test_commands_stop_at_the_limit_of_messages)
+{
+	static const struct imap_settings limited = {
+		.size_limit = 50u << 20, .has_starttls = true,
+		.message_limit = 10,
+		.login = { PLAINTEXT_LOOPBACK, PASSWD_PARAMS_TEST },
+	};
+	static const struct session_maker m = { imap_make, &limited };
+	struct client *c = client_open(&w, &m, "127.0.0.1", true);
+
+	deliver(SPAN("Subject: x\r\n\r\ntext\r\n"), 25);
+	say(c, "l LOGIN ann pw\r\ns SELECT INBOX\r\n");
+	CHECK(strstr(c->out.p, " MESSAGELIMIT=10 "));
+	say(c, "f FETCH 1:20 (UID)\r\n");
+	CHECK_EQ(count(&c->out, " FETCH (UID "), 10);
+	CHECK(strstr(c->out.p, "* 11 FETCH (UID 11)\r\n"));
+	CHECK(strstr(c->out.p, "f OK [MESSAGELIMIT 10 11] FETCH"));
+	say(c, "f UID FETCH 3,1:4,20:*,6:7 (UID)\r\n");
+	CHECK(strstr(c->out.p, "* 3 FETCH (UID 3)\r\n"));
+	CHECK_EQ(count(&c->out, " FETCH (UID "), 10);
+	CHECK(strstr(c->out.p, "f OK [MESSAGELIMIT 10 3] FETCH"));
+	say(c, "f UID FETCH 1:10 (UID)\r\n");
+	CHECK(strstr(c->out.p, "f OK FETCH"));
+
+	say(c, "x SEARCH ALL\r\n");
+	CHECK(strstr(c->out.p, "* SEARCH 16 17 18 19 20 21 22 23 24 25\r\n"
+	    "x OK [MESSAGELIMIT 10 16] "));
+	say(c, "x UID SEARCH RETURN (ALL) UIDBEFORE 16 SUBJECT x\r\n");
+	CHECK(strstr(c->out.p, " UID ALL 6:15\r\n"
+	    "x OK [MESSAGELIMIT 10 6] "));
+	say(c, "x UID SEARCH UIDBEFORE 6 UNSEEN\r\n");
+	CHECK(strstr(c->out.p, "* SEARCH 1 2 3 4 5\r\nx OK SEARCH"));
+	say(c, "x UID SEARCH UIDAFTER 23\r\n");
+	CHECK(strstr(c->out.p, "* SEARCH 24 25\r\nx OK SEARCH"));
+
+	say(c, "x UID FETCH 1:* (UID) (PARTIAL 1:11)\r\n"
+	    "x SEARCH RETURN (PARTIAL -1:-11) ALL\r\n");
+	CHECK_EQ(count(&c->out, "x NO [MESSAGELIMIT 10] The page"), 2);
+	say(c, "x UID FETCH 1:* (UID) (PARTIAL 2:3)\r\n");
+	CHECK(strstr(c->out.p, "* 3 FETCH (UID 3)\r\nx OK FETCH"));
+
+	say(c, "y STORE 1:* +FLAGS.SILENT (\\Deleted)\r\n");
+	CHECK_STR(c->out.p, "y OK [MESSAGELIMIT 10 16] STORE completed\r\n");
+	say(c, "y UID STORE 1:15 +FLAGS.SILENT (\\Deleted)\r\n");
+	CHECK_STR(c->out.p, "y OK [MESSAGELIMIT 10 6] STORE completed\r\n");
+	say(c, "c COPY 1:* Sent\r\n");
+	CHECK_STR(c->out.p,
+	    "c NO [MESSAGELIMIT 10 16] Too many messages at once\r\n");
+	say(c, "c UID COPY 1:10 Sent\r\n");
+	CHECK(strstr(c->out.p, "c OK [COPYUID "));
+	/* Only what is \Deleted counts. */
+	say(c, "e UID EXPUNGE 1:17\r\n");
+	CHECK_EQ(count(&c->out, " EXPUNGE\r\n"), 10);
+	CHECK(strstr(c->out.p, "e OK [MESSAGELIMIT 10 8] EXPUNGE"));
+	say(c, "m UID MOVE 1:* Sent\r\n");
+	CHECK_EQ(count(&c->out, " EXPUNGE\r\n"), 10);
+	CHECK(strstr(c->out.p, "* OK [COPYUID "));
+	CHECK(strstr(c->out.p, "m OK [MESSAGELIMIT 10 6] MOVE"));
+	say(c, "e EXPUNGE\r\nm UID MOVE 1:* Sent\r\n");
+	CHECK(strstr(c->out.p, "m OK MOVE"));
+	CHECK_EQ(view_count(&imap_of(c)->view), 0);
+}
+
 /* Every look at it shows that time has passed. */
 static int64_t
 hasty_us(struct clock *clock)
@@ -577,6 +641,7 @@ main(void)
 		IN_A_WORLD(test_session_may_end_while_it_tells_news),
 		IN_A_WORLD(test_long_commands_tell_of_their_progress),
 		IN_A_WORLD(test_others_are_answered_before_the_next_slice),
+		IN_A_WORLD(test_commands_stop_at_the_limit_of_messages),
 		IN_A_WORLD(test_large_messages_arrive_whole),
 		IN_A_WORLD(test_headers_of_many_pieces_are_filtered_whole),
 		IN_A_WORLD(test_header_without_memory_for_it_is_nil_for_now),
