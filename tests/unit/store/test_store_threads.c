@@ -540,6 +540,8 @@ static void
 world_run(struct world *w)
 {
 	for (size_t i = 0; i < CLIENTS; i++) {
+		if (w->clients[i].w)
+			continue;	/* it is there from the last run */
 		w->clients[i].w = w;
 		client_begin(&w->clients[i]);
 	}
