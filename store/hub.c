@@ -255,6 +255,19 @@ hub_forget(struct hub *hub, const struct session *s)
 }
 
 void
+hub_forget_view(struct hub *hub, const struct view *v)
+{
+	struct hub_account *ha = idmap_find(&hub->accounts, v->account);
+
+	if (ha)
+		LIST_FOREACH(node, &ha->watches)
+			if (CONTAINER_OF(node, struct hub_watch,
+			    node)->session == v->session)
+				return;
+	hub_forget(hub, v->session);
+}
+
+void
 hub_unwatch(struct hub_watch *w)
 {
 	if (!w->node.next)

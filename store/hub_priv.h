@@ -49,6 +49,9 @@ void hub_free_bare(struct hub *hub);
 /* The session goes: it is not told of the set that is being told now. */
 void hub_forget(struct hub *hub, const struct session *s);
 
+/* It closes a view: the same, unless it watches the account as well. */
+void hub_forget_view(struct hub *hub, const struct view *v);
+
 /*
  * The array of a mailbox, open or loading; starts the load. A deleted
  * mailbox: NULL.

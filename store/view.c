@@ -170,7 +170,7 @@ view_close(struct view *v)
 
 	if (!st)
 		return;
-	hub_forget(v->hub, v->session);
+	hub_forget_view(v->hub, v);
 	if (st->wait && st->wait_sent)
 		op_disown(st->wait);	/* freed when it comes home */
 	else

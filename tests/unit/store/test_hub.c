@@ -447,6 +447,39 @@ TEST(hub_tells_sessions_in_turns)
 	rig_release(&r);
 }
 
+/* Between the turns: the account's end is still news for who has left it. */
+TEST(hub_tells_a_session_that_has_closed_its_view_meanwhile)
+{
+	struct rig r;
+	struct rig_session rs, viewer;
+	struct changeset *cs = changeset_new();
+	struct view v, v2;
+
+	rig_init(&r);
+	rig_session_init(&rs, &r);
+	rig_session_init(&viewer, &r);
+	hub_watch_account(r.hub, &rs.watch, &rs.s, RIG_ACCOUNT);
+	CHECK_EQ(open_view(&r, &v, &rs, RIG_MAILBOX), 1);
+	CHECK_EQ(open_view(&r, &v2, &viewer, RIG_MAILBOX), 1);
+	rig_answer(&r, 3, 20, 0);
+	post_drain(&r.home);
+	CHECK_EQ(view_opened(&v, rs.op), 0);
+	CHECK_EQ(view_opened(&v2, viewer.op), 0);
+	r.clock.clock.mono_us = hurry;
+	changeset_add(cs, CHANGE_ACCOUNT, RIG_ACCOUNT, RIG_MAILBOX)->event =
+	    ACCOUNT_DISABLED;
+	CHECK(hub_apply(r.hub, cs));
+	view_close(&v);
+	view_close(&v2);		/* that was all it had */
+	while (hub_apply(r.hub, cs))
+		continue;
+	CHECK_EQ(rs.changed, 1);
+	CHECK_EQ(viewer.changed, 0);
+	changeset_unref(cs);
+	hub_unwatch(&rs.watch);
+	rig_release(&r);
+}
+
 static void
 end_the_other(struct rig_session *rs)
 {
@@ -563,6 +596,8 @@ main(void)
 		cmocka_unit_test(
 		    hub_shows_nothing_of_arrivals_before_all_are_there),
 		cmocka_unit_test(hub_tells_sessions_in_turns),
+		cmocka_unit_test(
+		    hub_tells_a_session_that_has_closed_its_view_meanwhile),
 		cmocka_unit_test(hub_passes_over_a_session_that_ends_meanwhile),
 		cmocka_unit_test(hub_watches_no_account_that_ended_during_the_log_in),
 		cmocka_unit_test(changeset_ends_account_on_what_logs_it_out),
