@@ -233,6 +233,7 @@ hub_watch_account(struct hub *hub, struct hub_watch *w, struct session *s,
 {
 	struct hub_account *ha = idmap_find(&hub->accounts, account);
 
+	assert(!w->node.next || list_is_empty(&w->node));
 	if (has_ended(hub, account, w->prepared))
 		return false;
 	if (!ha) {
