@@ -25,6 +25,7 @@ struct append {
 	bool has_ended;		/* the last of them is whole */
 	bool is_binary;		/* it is a literal8 */
 	bool after_cr;		/* its last byte was one */
+	uint64_t first_size;	/* what the first was announced with */
 	int err;		/* why nothing can be stored */
 };
 
@@ -96,6 +97,7 @@ append_announced(struct imap *im, const struct frame *f)
 	if (store_is_full(im->s.env->store))
 		return imap_fail(im, ERR_FULL);
 	a->is_binary = f->binary;
+	a->first_size = f->size;
 	return a->mailbox ? take_message(im, a) : lookup_mailbox(im, f->text);
 }
 
@@ -106,6 +108,9 @@ looked_up(struct imap *im, struct rjob_lookup *job)
 	int err = job->info.noselect && job->j.op.err == 0 ? ERR_NOMBOX :
 	    job->j.op.err;
 
+	/* The writer judges all of it; this one need not come at all. */
+	if (err == 0 && job->info.room < a->first_size)
+		err = ERR_QUOTA;
 	a->mailbox = job->info.id;
 	op_free(&job->j.op);
 	return err < 0 ? imap_fail_target(im, err) : take_message(im, a);

@@ -68,22 +68,11 @@ take_name(struct span given, char **name)
 	return 0;
 }
 
-static char *
-copy_span(struct span s)
-{
-	char *p = xmalloc(s.len + 1);
-
-	if (s.len)
-		memcpy(p, s.p, s.len);
-	p[s.len] = '\0';
-	return p;
-}
-
 void
 imap_metadata_entries(struct rjob_metadata *job, const struct span *entries)
 {
 	for (size_t i = 0; i < job->entry_count; i++)
-		job->entries[i] = copy_span(entries[i]);
+		job->entries[i] = xmemdup0(entries[i].p, entries[i].len);
 }
 
 /* ---- GETMETADATA ---- */
@@ -140,12 +129,13 @@ take_values(struct wreq_metadata *r, const struct imap_setmetadata_args *a)
 	r->items = xcalloc(a->value_count, sizeof *r->items);
 	r->item_count = a->value_count;
 	for (size_t i = 0; i < a->value_count; i++) {
+		const struct imap_metadata_value *v = &a->values[i];
 		struct metadata_item *m = &r->items[i];
 
-		m->entry = copy_span(a->values[i].entry);
-		m->remove = a->values[i].is_nil;
-		m->value = copy_span(a->values[i].value);
-		m->value_len = a->values[i].value.len;
+		m->entry = xmemdup0(v->entry.p, v->entry.len);
+		m->remove = v->is_nil;
+		m->value = xmemdup0(v->value.p, v->value.len);
+		m->value_len = v->value.len;
 	}
 }
 

@@ -29,6 +29,7 @@ static const char *const capabilities[] = {
 	"METADATA", "METADATA-SERVER", "LIST-METADATA",
 	"IMAP4rev2", "UTF8=ACCEPT", "UIDONLY", "UIDBATCHES", "LANGUAGE",
 	"NOTIFY", "INPROGRESS",
+	"QUOTA", "QUOTASET", "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE",
 };
 
 static bool

@@ -335,6 +335,14 @@ enum imap_step imap_done_getmetadata(struct imap *im, struct op *op);
 enum imap_step imap_run_setmetadata(struct imap *im);
 enum imap_step imap_done_setmetadata(struct imap *im, struct op *op);
 
+/* cmd_quota.c */
+enum imap_step imap_run_getquota(struct imap *im);
+enum imap_step imap_done_getquota(struct imap *im, struct op *op);
+enum imap_step imap_run_getquotaroot(struct imap *im);
+enum imap_step imap_done_getquotaroot(struct imap *im, struct op *op);
+enum imap_step imap_run_setquota(struct imap *im);
+enum imap_step imap_done_setquota(struct imap *im, struct op *op);
+
 /* cmd_append.c */
 extern const struct imap_stream imap_append_stream;
 enum imap_step imap_run_append(struct imap *im);

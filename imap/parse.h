@@ -213,7 +213,8 @@ enum imap_status_item {
 	STATUS_HIGHESTMODSEQ = 1 << 6,	/* RFC 7162 */
 	STATUS_SIZE = 1 << 7,		/* RFC 8438 */
 	STATUS_DELETED = 1 << 8,	/* RFC 9051 */
-	STATUS_MAILBOXID = 1 << 9	/* RFC 8474 */
+	STATUS_MAILBOXID = 1 << 9,	/* RFC 8474 */
+	STATUS_DELETED_STORAGE = 1 << 10	/* RFC 9208 */
 };
 struct imap_status_args {
 	struct span name;
@@ -492,6 +493,17 @@ struct imap_notify_args {
 	size_t group_count;
 };
 
+/* GETQUOTA GETQUOTAROOT SETQUOTA (RFC 9208) */
+struct imap_getquota_args {
+	struct span root;
+};
+struct imap_setquota_args {
+	struct span root;
+	uint64_t storage;		/* in 1024 bytes; UINT64_MAX: none */
+	uint64_t messages;
+	bool has_unknown;		/* a resource that is not limited here */
+};
+
 /* Of one command at a time. */
 union imap_args {
 	struct imap_login_args login;
@@ -516,6 +528,8 @@ union imap_args {
 	struct imap_language_args language;
 	struct imap_getmetadata_args getmetadata;
 	struct imap_setmetadata_args setmetadata;
+	struct imap_getquota_args getquota;
+	struct imap_setquota_args setquota;
 };
 
 /* ---- whole commands: the parse column ---- */
@@ -550,6 +564,9 @@ enum parse imap_parse_getmetadata(struct imap_parser *p,
     union imap_args *a);
 enum parse imap_parse_setmetadata(struct imap_parser *p,
     union imap_args *a);
+
+enum parse imap_parse_getquota(struct imap_parser *p, union imap_args *a);
+enum parse imap_parse_setquota(struct imap_parser *p, union imap_args *a);
 
 /* "(" entry *(SP entry) ")" of RFC 5464, for LIST too. */
 enum parse imap_parse_entries(struct imap_parser *p, struct span **entries,

@@ -225,6 +225,7 @@ static const struct {
 	{ "SIZE", STATUS_SIZE },
 	{ "DELETED", STATUS_DELETED },
 	{ "MAILBOXID", STATUS_MAILBOXID },
+	{ "DELETED-STORAGE", STATUS_DELETED_STORAGE },
 };
 
 static unsigned

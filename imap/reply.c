@@ -228,6 +228,8 @@ imap_put_status(struct buf *out, const struct mailbox_info *box,
 		{ STATUS_HIGHESTMODSEQ, "HIGHESTMODSEQ", box->modseq },
 		{ STATUS_SIZE, "SIZE", box->bytes },
 		{ STATUS_DELETED, "DELETED", box->deleted },
+		{ STATUS_DELETED_STORAGE, "DELETED-STORAGE",
+		    box->deleted_bytes },
 		{ STATUS_MAILBOXID, "MAILBOXID", box->id },
 	};
 	const char *space = "";

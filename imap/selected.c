@@ -276,23 +276,14 @@ imap_is_recent(const struct imap *im, uint32_t uid)
 	return !im->is_rev2 && view_is_recent(&im->view, uid);
 }
 
-static char *
-copy_span(struct span s)
-{
-	char *p = xmalloc(s.len + 1);
-
-	memcpy(p, s.p, s.len);
-	p[s.len] = '\0';
-	return p;
-}
-
 char **
 imap_keywords_copy(const struct imap_flags *f)
 {
 	char **v = xcalloc(f->keyword_count, sizeof *v);
 
 	for (size_t i = 0; i < f->keyword_count; i++)
-		v[i] = copy_span(f->keywords[i]);
+		v[i] = xmemdup0(f->keywords[i].p,
+		    f->keywords[i].len);
 	return v;
 }
 

@@ -134,6 +134,7 @@ enum admin_step admin_user_del(struct admin *a);
 enum admin_step admin_user_disable(struct admin *a);
 enum admin_step admin_user_enable(struct admin *a);
 enum admin_step admin_user_changed(struct admin *a, struct op *op);
+/* admin_user_changed is the end of admin_user_role too. */
 enum admin_step admin_user_list(struct admin *a);
 enum admin_step admin_user_list_done(struct admin *a, struct op *op);
 enum admin_step admin_device_add(struct admin *a);
@@ -142,6 +143,13 @@ enum admin_step admin_device_del(struct admin *a);
 enum admin_step admin_device_del_done(struct admin *a, struct op *op);
 enum admin_step admin_device_list(struct admin *a);
 enum admin_step admin_device_list_done(struct admin *a, struct op *op);
+
+/* admin_quota.c */
+enum admin_step admin_user_quota(struct admin *a);
+enum admin_step admin_user_quota_done(struct admin *a, struct op *op);
+enum admin_step admin_user_role(struct admin *a);
+/* A limit of an account: a number or null. */
+json_t *admin_limit(uint64_t limit);
 
 /* admin_directory.c */
 enum admin_step admin_domain_add(struct admin *a);

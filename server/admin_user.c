@@ -311,6 +311,12 @@ admin_user_changed(struct admin *a, struct op *op)
 	else if (r->how == ACCOUNT_HOW_DISABLE)
 		admin_put_note(a, "%s cannot log in; its mail is still "
 		    "taken", r->name);
+	else if (r->how == ACCOUNT_HOW_ADMIN)
+		admin_put_note(a, "%s may set quotas and what the server "
+		    "says of itself over IMAP", r->name);
+	else if (r->how == ACCOUNT_HOW_USER)
+		admin_put_note(a, "%s is an account like any other",
+		    r->name);
 	else
 		admin_put_note(a, "%s can log in again", r->name);
 	op_free(op);
@@ -334,11 +340,15 @@ admin_user_list_done(struct admin *a, struct op *op)
 	for (size_t i = 0; op->err == 0 && i < d->count; i++) {
 		const struct account_row *u = &d->accounts[i];
 
-		admin_put_row(a, json_pack("{s:s,s:s,s:I,s:I,s:s,s:s}",
+		admin_put_row(a, json_pack(
+		    "{s:s,s:s,s:s,s:I,s:o,s:I,s:o,s:s,s:s}",
 		    "account", u->name,
 		    "state", u->disabled ? "disabled" : "active",
+		    "role", u->is_admin ? "admin" : "user",
 		    "messages", (json_int_t)u->messages,
+		    "message_limit", admin_limit(u->max_messages),
 		    "bytes", (json_int_t)u->bytes,
+		    "storage_limit", admin_limit(u->max_bytes),
 		    "created", admin_date(a, u->created_s),
 		    "last_login", admin_date(a, u->last_login_s)));
 	}

@@ -112,5 +112,20 @@ const struct admin_command admin_commands[] = {
 	    "Open sessions end at once; device passwords stay.\n"
 	    PASSWORD_HELP "\n"
 	    "  kingpost user passwd alice@example.org\n" },
+	{ "user quota", "ADDRESS [--storage SIZE|none] [--messages N|none]",
+	    1, 3, NEEDS_NOTHING, admin_user_quota, admin_user_quota_done,
+	    "limit what an account may hold, or show it",
+	    "Without an option nothing is changed. What is there stays; who is\n"
+	    "over a limit gets no more mail until there is room.\n\n"
+	    "  kingpost user quota alice@example.org\n"
+	    "  kingpost user quota alice@example.org --storage 2G\n"
+	    "  kingpost user quota alice@example.org --storage none "
+	    "--messages 100000\n" },
+	{ "user role", "ADDRESS admin|user", 2, 2, NEEDS_NOTHING,
+	    admin_user_role, admin_user_changed,
+	    "let an account administer others over IMAP, or not",
+	    "An administrator may set quotas (SETQUOTA) and the annotations\n"
+	    "of the server that all accounts see (SETMETADATA \"\").\n\n"
+	    "  kingpost user role alice@example.org admin\n" },
 	{ NULL, NULL, 0, 0, NEEDS_NOTHING, NULL, NULL, NULL, NULL },
 };

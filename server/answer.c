@@ -87,6 +87,8 @@ value_text(json_t *v)
 		return xstrdup(json_string_value(v));
 	if (json_is_boolean(v))
 		return xstrdup(json_is_true(v) ? "yes" : "no");
+	if (json_is_null(v))
+		return xstrdup("none");
 	if (!json_is_array(v))
 		return json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
 	json_array_foreach(v, i, item) {

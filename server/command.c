@@ -148,6 +148,19 @@ put_name(struct buf *line, const char *name)
 	put_word(line, space + 1);
 }
 
+/* An option that is the command's own travels as a word. */
+static void
+put_option(struct buf *line, const char *name, const char *value)
+{
+	struct buf word = BUF_INIT;
+
+	if (!value)
+		return;
+	buf_printf(&word, "%s=%s", name, value);
+	put_word(line, word.p);
+	buf_release(&word);
+}
+
 static int
 put_literals(const struct admin_command *c, char **args,
     const struct command_options *o, struct buf *line, struct buf *literals)
@@ -190,6 +203,8 @@ make_request(const struct admin_command *c, char **args, int arg_count,
 	put_name(request, c->name);
 	for (int i = 0; i < arg_count && !files; i++)
 		put_word(request, args[i]);
+	put_option(request, "storage", o->storage);
+	put_option(request, "messages", o->messages);
 	err = put_literals(c, args, o, request, &literals);
 	buf_adds(request, "\r\n");
 	buf_reserve(request, literals.len);

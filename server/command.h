@@ -16,6 +16,7 @@ struct command_options {
 	bool yes;
 	bool generate;
 	bool password_stdin;
+	const char *storage, *messages;	/* `user quota`; NULL: not given */
 };
 
 /*

@@ -66,6 +66,8 @@ show_help(FILE *f)
 	    "  --yes              do not ask\n"
 	    "  --generate         make a password and show it once\n"
 	    "  --password-stdin   read the password from standard input\n"
+	    "  --storage SIZE, --messages N   see `kingpost user quota "
+	    "--help`\n"
 	    "  --help             help, also after a command\n"
 	    "  --version\n\n"
 	    "`kingpost help COMMAND` explains a command, with examples.\n"
@@ -146,6 +148,8 @@ parse_line(struct line *l, int argc, char **argv)
 		{ "--domain", &l->init.domain },
 		{ "--hostname", &l->init.hostname },
 		{ "--postmaster", &l->init.postmaster },
+		{ "--storage", &l->options.storage },
+		{ "--messages", &l->options.messages },
 	};
 	bool only_words = false;
 

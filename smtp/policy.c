@@ -98,6 +98,16 @@ policy_rcpt(const struct resolve_item *item, bool is_submission,
 }
 
 void
+policy_room(const struct resolve_item *item, uint64_t size,
+    struct verdict *v)
+{
+	bool has_room = item->result != RESOLVE_OK ||
+	    (item->room > 0 && item->room >= size);
+
+	say_plain(v, has_room ? R_NONE : R_QUOTA);
+}
+
+void
 policy_data(const struct policy_data *p, struct verdict *v)
 {
 	say_plain(v, R_NONE);

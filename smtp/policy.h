@@ -43,6 +43,13 @@ void policy_rcpt_count(size_t count, size_t max, struct verdict *v);
 void policy_rcpt(const struct resolve_item *item, bool is_submission,
     struct span address, struct verdict *v);
 
+/*
+ * Whether every account behind a recipient has room for a message of the size
+ * declared, or if that is 0 for any.
+ */
+void policy_room(const struct resolve_item *item, uint64_t size,
+    struct verdict *v);
+
 /* The end of the data; the message itself has no fault of its own. */
 struct policy_data {
 	bool has_bare;			/* a bare CR or LF, port 25 */

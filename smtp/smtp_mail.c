@@ -68,6 +68,7 @@ begin_txn(struct smtp_in *s)
 	t->from = arena_span(&t->arena, s->args.path.text);
 	t->is_utf8 = s->args.is_utf8;
 	t->is_binary = s->args.is_binary;
+	t->size = s->args.size;
 	s->state = ST_MAIL;
 	smtp_reply(s, R_SENDER_OK);
 	return STEP_DONE;
@@ -172,6 +173,8 @@ smtp_done_rcpt(struct smtp_in *s, struct op *op)
 	else
 		policy_rcpt(best_item(r), smtp_is_submission(s),
 		    s->args.path.text, &v);
+	if (v.reply == R_NONE)
+		policy_room(best_item(r), s->txn.size, &v);
 	if (v.reply == R_NONE) {
 		add_rcpt(s, best_item(r));
 		smtp_reply(s, R_RCPT_OK);

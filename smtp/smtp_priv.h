@@ -75,6 +75,7 @@ struct smtp_txn {
 	struct span from;		/* as text; "" for null */
 	bool is_utf8;
 	bool is_binary;			/* BODY=BINARYMIME */
+	uint64_t size;			/* declared; 0: not */
 	struct rcpt *rcpts;		/* malloc */
 	size_t rcpt_count;
 	/* What DATA gets if no recipient was accepted; R_NONE: no RCPT. */

@@ -23,7 +23,8 @@ struct wreq_domain *wreq_domain_new(struct env *env, struct session *s);
 
 enum account_how {
 	ACCOUNT_HOW_ADD, ACCOUNT_HOW_DEL, ACCOUNT_HOW_ENABLE,
-	ACCOUNT_HOW_DISABLE, ACCOUNT_HOW_PASSWD
+	ACCOUNT_HOW_DISABLE, ACCOUNT_HOW_PASSWD,
+	ACCOUNT_HOW_ADMIN, ACCOUNT_HOW_USER	/* its role */
 };
 
 /*
@@ -31,7 +32,7 @@ enum account_how {
  * subscribed and marked: ERR_NODOMAIN, ERR_EXISTS. The others: ERR_NOUSER.
  * PASSWD replaces the password; it must have been made with the account's
  * own salt (cred_account.salt), because device passwords share it. Every one
- * but ADD raises the account's version and tells its sessions.
+ * but ADD and the roles raises the account's version and tells its sessions.
  */
 struct wreq_account {
 	struct wreq w;
@@ -98,6 +99,8 @@ struct account_row {
 	int64_t created_s;
 	uint64_t messages, bytes;
 	int64_t last_login_s;		/* 0: never */
+	bool is_admin;
+	uint64_t max_bytes, max_messages;	/* UINT64_MAX: no quota */
 };
 struct device_row {
 	const char *label;
@@ -168,6 +171,7 @@ struct resolve_item {
 	uint64_t *accounts;		/* distinct, aliases followed */
 	size_t account_count;
 	bool is_mailbox;		/* names one account directly */
+	uint64_t room;			/* bytes that all of them can take */
 };
 
 /*
@@ -175,7 +179,8 @@ struct resolve_item {
  * catch-all; aliases followed (depth 10). postmaster and abuse of a hosted
  * domain, when nothing else has them, reach the server's postmaster, or else
  * the first account of the domain, or else the first of all. An address is
- * an account's own to send from if its accounts[] contain the account.
+ * an account's own to send from if its accounts[] contain the account. room is
+ * that of the account with the least; UINT64_MAX: none has a quota.
  */
 struct rjob_resolve {
 	struct rjob j;

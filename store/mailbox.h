@@ -63,6 +63,11 @@ struct mailbox_info {
 	uint32_t messages, unseen, deleted, recent;
 	uint64_t bytes, deleted_bytes;
 	int64_t created_s;
+	/*
+	 * Bytes of one more message that the owner's quota has room for;
+	 * UINT64_MAX: no quota. Only of a look-up for RIGHT_INSERT.
+	 */
+	uint64_t room;
 };
 
 /* What is known of a message without reading it. 40 bytes. */

@@ -4,6 +4,7 @@
 #include "server/base/xalloc.h"
 #include "store/message_priv.h"
 #include "store/metadata_priv.h"
+#include "store/quota_priv.h"
 
 /* ---- names ---- */
 
@@ -80,18 +81,6 @@ metadata_access(struct db *db, uint64_t actor, uint64_t mailbox,
 	return row->rights & any ? 0 : ERR_DENIED;
 }
 
-/* Whether the server's shared entries are the actor's to set. */
-static int
-is_administrator(struct wtxn *t, uint64_t actor, bool *is)
-{
-	int64_t role = 0;
-	int err = db_get(t->db, &role, "SELECT role FROM account"
-	    " WHERE id = ?", A_INT(actor));
-
-	*is = err == 0 && role != 0;
-	return err == ERR_NOTFOUND ? 0 : err;
-}
-
 /* What takes more than the right to see the entry. */
 static int
 may_set(struct wtxn *t, const struct wreq_metadata *r,
@@ -106,7 +95,7 @@ may_set(struct wtxn *t, const struct wreq_metadata *r,
 		return box->rights & RIGHT_WRITE ? 0 : ERR_DENIED;
 	if (span_iis(span_of(entry), METADATA_ADMIN))
 		return ERR_DENIED;
-	if ((err = is_administrator(t, r->w.actor, &is_admin)) < 0)
+	if ((err = account_is_admin(t->db, r->w.actor, &is_admin)) < 0)
 		return err;
 	return is_admin ? 0 : ERR_DENIED;
 }

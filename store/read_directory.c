@@ -9,6 +9,7 @@
 
 #include "server/base/err.h"
 #include "server/base/xalloc.h"
+#include "store/quota.h"
 #include "store/read_priv.h"
 
 static void
@@ -70,7 +71,8 @@ list_accounts(struct db *db, struct rjob_directory *d)
 
 	if ((err = db_query(db, &s, "SELECT a.id, a.name, a.state,"
 	    " a.created, a.messages, a.bytes,"
-	    " (SELECT max(last_used) FROM credential WHERE account = a.id)"
+	    " (SELECT max(last_used) FROM credential WHERE account = a.id),"
+	    " a.role, a.quota_bytes, a.quota_messages"
 	    " FROM account a WHERE state < 2 ORDER BY name")) < 0)
 		return err;
 	while ((err = db_step(db, s)) > 0) {
@@ -82,7 +84,12 @@ list_accounts(struct db *db, struct rjob_directory *d)
 			.created_s = db_i64(s, 3),
 			.messages = db_u64(s, 4),
 			.bytes = db_u64(s, 5),
-			.last_login_s = db_i64(s, 6)
+			.last_login_s = db_i64(s, 6),
+			.is_admin = db_i64(s, 7) != 0,
+			.max_bytes = db_is_null(s, 8) ? QUOTA_NONE :
+			    db_u64(s, 8),
+			.max_messages = db_is_null(s, 9) ? QUOTA_NONE :
+			    db_u64(s, 9)
 		};
 	}
 	return err;

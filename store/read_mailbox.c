@@ -6,6 +6,7 @@
 
 #include "server/base/err.h"
 #include "server/base/xalloc.h"
+#include "store/quota_priv.h"
 #include "store/read_priv.h"
 
 /* ---- what both need ---- */
@@ -135,7 +136,9 @@ slice_lookup(struct reader *r, struct rjob *j)
 		return err;
 	info_of_row(&l->info, &row, l->arena);
 	if ((err = find_children(r->db, l->arena, &l->info)) < 0 ||
-	    (err = find_subscription(r->db, j->actor, &l->info)) < 0)
+	    (err = find_subscription(r->db, j->actor, &l->info)) < 0 ||
+	    ((l->rights & RIGHT_INSERT) && (err = quota_room(r->db,
+	    row.account, &l->info.room)) < 0))
 		return err;
 	return count_recent(r->db, row.id, row.recent_uid, &l->info);
 }

@@ -13,6 +13,7 @@
 #include "server/base/xalloc.h"
 #include "store/directory_priv.h"
 #include "store/mime/address.h"
+#include "store/quota_priv.h"
 #include "store/read_priv.h"
 
 #define ALIAS_DEPTH_MAX 10
@@ -343,6 +344,22 @@ resolve_bare(struct walk *w, struct resolve_item *it)
 	return 0;
 }
 
+/* What the account with the least room can take. */
+static int
+find_room(struct db *db, struct resolve_item *it)
+{
+	uint64_t room;
+	int err = 0;
+
+	it->room = QUOTA_NONE;
+	for (size_t i = 0; i < it->account_count && err == 0; i++) {
+		err = quota_room(db, it->accounts[i], &room);
+		if (err == 0)
+			it->room = MIN(it->room, room);
+	}
+	return err == ERR_NOUSER ? 0 : err;
+}
+
 /* tmp is the walk's; what the item keeps goes into the job's arena. */
 static int
 resolve_item(struct reader *r, struct rjob_resolve *job, struct arena *tmp,
@@ -365,7 +382,7 @@ resolve_item(struct reader *r, struct rjob_resolve *job, struct arena *tmp,
 	    w.account_count * sizeof *w.accounts);
 	if (it->reason)
 		it->reason = arena_str(job->arena, span_of(it->reason));
-	return err;
+	return err < 0 ? err : find_room(r->db, it);
 }
 
 int

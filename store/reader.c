@@ -56,6 +56,7 @@ static const struct rjob_ops kinds[RJOB_KINDS] = {
 	[RJOB_QUEUE_LIST] = { "queue-list", slice_queue_list, NULL, false },
 	[RJOB_DKIM_KEYS] = { "dkim-keys", slice_dkim_keys, NULL, false },
 	[RJOB_MTA_STS] = { "mta-sts", slice_mta_sts, NULL, false },
+	[RJOB_QUOTA] = { "quota", slice_quota, NULL, false },
 };
 
 struct reader_thread {

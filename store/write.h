@@ -26,6 +26,7 @@ enum wreq_kind {
 	WREQ_DOMAIN, WREQ_ACCOUNT, WREQ_DEVICE, WREQ_ALIAS, WREQ_CERT,
 	WREQ_PURGE,
 	WREQ_METADATA,		/* metadata.h */
+	WREQ_QUOTA,		/* quota.h */
 	WREQ_KINDS
 };
 

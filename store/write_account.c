@@ -239,6 +239,11 @@ apply_account(struct wtxn *t, struct wreq *w)
 		return account_set_state(t, r->account_r, 1);
 	case ACCOUNT_HOW_PASSWD:
 		return account_passwd(t, r->account_r, r);
+	case ACCOUNT_HOW_ADMIN:
+	case ACCOUNT_HOW_USER:
+		return db_run(t->db, "UPDATE account SET role = ?"
+		    " WHERE id = ?", A_INT(r->how == ACCOUNT_HOW_ADMIN),
+		    A_INT(r->account_r));
 	case ACCOUNT_HOW_ADD:
 		break;
 	}

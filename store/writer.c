@@ -75,7 +75,8 @@ static const struct wreq_ops kinds[WREQ_KINDS] = {
 	[WREQ_CERT] = { "cert", apply_cert, NULL, NULL, NULL },
 	[WREQ_PURGE] = { "purge", apply_purge, NULL, NULL, NULL },
 	[WREQ_METADATA] = { "metadata", apply_metadata, always_grows, NULL,
-	    NULL }
+	    NULL },
+	[WREQ_QUOTA] = { "quota", apply_quota, NULL, NULL, NULL }
 };
 
 /* ---- listeners ---- */

@@ -64,3 +64,14 @@ xmemdup(const void *p, size_t len)
 		memcpy(copy, p, len);
 	return copy;
 }
+
+char *
+xmemdup0(const void *p, size_t len)
+{
+	char *copy = xmalloc(len + 1);
+
+	if (len)
+		memcpy(copy, p, len);
+	copy[len] = '\0';
+	return copy;
+}

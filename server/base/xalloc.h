@@ -20,5 +20,6 @@ void *xrealloc(void *p, size_t size);
 void *xreallocarray(void *p, size_t count, size_t size);
 char *xstrdup(const char *s);
 void *xmemdup(const void *p, size_t len);
+char *xmemdup0(const void *p, size_t len);	/* and a NUL behind */
 
 #endif

@@ -23,7 +23,7 @@ COMMANDS = ["alias add", "alias del", "alias list", "alias refuse", "backup",
             "cert load", "device add", "device del", "device list",
             "domain add", "domain del", "domain list", "init", "serve",
             "status", "user add", "user del", "user disable", "user enable",
-            "user list", "user passwd"]
+            "user list", "user passwd", "user quota", "user role"]
 
 
 @pytest.fixture(scope="module", params=["serving", "stopped"])

@@ -116,7 +116,7 @@ TEST(test_put_status_has_the_items_asked_for)
 	struct mailbox_info box = {
 		.messages = 5, .unseen = 2, .recent = 1, .uidnext = 9,
 		.uidvalidity = 7, .modseq = 715194045007,
-		.bytes = 5000000000, .deleted = 3, .id = 77,
+		.bytes = 5000000000, .deleted = 3, .deleted_bytes = 400, .id = 77,
 	};
 	struct buf b = BUF_INIT;
 
@@ -126,7 +126,7 @@ TEST(test_put_status_has_the_items_asked_for)
 	imap_put_status(&b, &box, ~0u, 52428800);
 	CHECK_STR(b.p, "(MESSAGES 5 RECENT 1 UIDNEXT 9 UIDVALIDITY 7 "
 	    "UNSEEN 2 APPENDLIMIT 52428800 HIGHESTMODSEQ 715194045007 "
-	    "SIZE 5000000000 DELETED 3 MAILBOXID (F77))");
+	    "SIZE 5000000000 DELETED 3 DELETED-STORAGE 400 MAILBOXID (F77))");
 	buf_release(&b);
 }
 

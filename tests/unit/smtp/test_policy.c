@@ -69,6 +69,28 @@ TEST(test_policy_rcpt_is_ours_or_refused)
 	CHECK_STR(v.text, "moved away");
 }
 
+TEST(test_policy_room_is_for_the_declared_size)
+{
+	struct resolve_item item = { .result = RESOLVE_OK, .room = 1000 };
+	struct verdict v;
+
+	policy_room(&item, 1000, &v);
+	CHECK_EQ(v.reply, R_NONE);
+	policy_room(&item, 1001, &v);
+	CHECK_EQ(v.reply, R_QUOTA);
+	policy_room(&item, 0, &v);
+	CHECK_EQ(v.reply, R_NONE);
+	item.room = 0;
+	policy_room(&item, 0, &v);
+	CHECK_EQ(v.reply, R_QUOTA);
+	item.room = UINT64_MAX;
+	policy_room(&item, UINT64_MAX, &v);
+	CHECK_EQ(v.reply, R_NONE);
+	item = (struct resolve_item){ .result = RESOLVE_ELSEWHERE };
+	policy_room(&item, 1, &v);
+	CHECK_EQ(v.reply, R_NONE);
+}
+
 TEST(test_policy_counts_recipients)
 {
 	struct verdict v;
@@ -123,6 +145,7 @@ main(void)
 		cmocka_unit_test(test_policy_mail_waits_for_space),
 		cmocka_unit_test(test_policy_sender_must_be_the_accounts_own),
 		cmocka_unit_test(test_policy_rcpt_is_ours_or_refused),
+		cmocka_unit_test(test_policy_room_is_for_the_declared_size),
 		cmocka_unit_test(test_policy_counts_recipients),
 		cmocka_unit_test(
 		    test_policy_data_refuses_loops_and_bare_line_ends),
