@@ -62,6 +62,8 @@ imap_run_expunge(struct imap *im)
 {
 	struct uidset uids = { 0 };
 
+	if (!(view_rights(&im->view) & RIGHT_EXPUNGE))
+		return imap_fail(im, ERR_DENIED);
 	if (!imap_has_deleted(im))
 		return imap_ok(im, NULL, "EXPUNGE completed");
 	if (!im->cmd.uid) {

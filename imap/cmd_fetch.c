@@ -212,7 +212,9 @@ fetch_start(struct imap *im, struct fetch *f)
 static enum imap_step
 fetch_after_vanished(struct imap *im, struct fetch *f)
 {
-	if (im->cmd.args.fetch.sets_seen && im->view.writable)
+	/* RFC 4314 section 4: without the right it is not set. */
+	if (im->cmd.args.fetch.sets_seen && im->view.writable &&
+	    (view_rights(&im->view) & RIGHT_SEEN))
 		fetch_set_seen(im, f);
 	/* Who is told of modseqs waits until there is one to tell. */
 	im->cmd.is_held = im->is_condstore && f->seen.n > 0;

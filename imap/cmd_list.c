@@ -1,7 +1,7 @@
 /*
  * LIST, LSUB (RFC 3501 sections 6.3.8, 6.3.9) and XLIST, with LIST-EXTENDED
- * (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154) and LIST-METADATA
- * (RFC 9590).
+ * (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154), LIST-MYRIGHTS
+ * (RFC 8440) and LIST-METADATA (RFC 9590).
  *
  * One read gives every mailbox and every subscription, both sorted with '/'
  * lowest. From them one list of names is made, in the same order: those of
@@ -368,7 +368,11 @@ put_entry(struct imap *im, const struct entry *e)
 	/* RFC 5819 section 2: none for what cannot be selected. */
 	if ((a->returns & LIST_RETURN_STATUS) && !e->box->noselect)
 		put_status(im, e);
-	if (a->returns & LIST_RETURN_METADATA) {
+	/* RFC 8440: none of what one has no rights on. */
+	if ((a->returns & LIST_RETURN_MYRIGHTS) && e->box->rights)
+		imap_put_myrights(im, e->name, e->box->rights);
+	/* A level that is no mailbox has no id either. */
+	if ((a->returns & LIST_RETURN_METADATA) && e->box->id) {
 		read_metadata(im, e);
 		return true;
 	}

@@ -12,7 +12,7 @@
 static int
 canonical(struct span name, char **out)
 {
-	char buf[MAILBOX_NAME_MAX + 1];
+	char buf[MAILBOX_PATH_MAX + 1];
 	int err = mailbox_name_canonical(name, buf);
 
 	if (err == 0)

@@ -57,7 +57,7 @@ imap_put_metadata(struct imap *im, struct span name,
 static int
 take_name(struct span given, char **name)
 {
-	char out[MAILBOX_NAME_MAX + 1];
+	char out[MAILBOX_PATH_MAX + 1];
 
 	*name = NULL;
 	if (given.len == 0)

@@ -84,7 +84,7 @@ imap_done_getquota(struct imap *im, struct op *op)
 enum imap_step
 imap_run_getquotaroot(struct imap *im)
 {
-	char name[MAILBOX_NAME_MAX + 1];
+	char name[MAILBOX_PATH_MAX + 1];
 	struct rjob_quota *job;
 
 	if (mailbox_name_canonical(im->cmd.args.mailbox.name, name) < 0)

@@ -150,6 +150,11 @@ selected(struct imap *im)
 	const struct view *v = &im->view;
 	struct buf *out = im->s.out;
 
+	/* The rights may have gone since the look-up. */
+	if (view_is_gone(v)) {
+		view_close(&im->view);
+		return imap_fail(im, ERR_NOMBOX);
+	}
 	im->state = ST_SELECTED;
 	imap_put_flags_lines(im);
 	put_number(out, "* ", view_count(v), " EXISTS\r\n");
@@ -210,7 +215,9 @@ imap_done_select(struct imap *im, struct op *op)
 enum imap_step
 imap_run_close(struct imap *im)
 {
-	if (!im->view.writable || !imap_has_deleted(im)) {
+	/* RFC 4314 section 4: without the right nothing is expunged. */
+	if (!im->view.writable || !(view_rights(&im->view) & RIGHT_EXPUNGE) ||
+	    !imap_has_deleted(im)) {
 		imap_unselect(im);
 		return imap_ok(im, NULL, "CLOSE completed");
 	}

@@ -29,6 +29,7 @@ static const char *const capabilities[] = {
 	"METADATA", "METADATA-SERVER", "LIST-METADATA",
 	"IMAP4rev2", "UTF8=ACCEPT", "UIDONLY", "UIDBATCHES", "LANGUAGE",
 	"NOTIFY", "INPROGRESS",
+	"ACL", "RIGHTS=texk", "LIST-MYRIGHTS",
 	"QUOTA", "QUOTASET", "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE",
 };
 
@@ -194,11 +195,12 @@ imap_run_enable(struct imap *im)
 	return imap_ok(im, NULL, "ENABLE completed");
 }
 
-/* RFC 2342 section 5: everything is one's own. */
+/* RFC 2342 section 5: one's own, and what others share. */
 enum imap_step
 imap_run_namespace(struct imap *im)
 {
-	buf_adds(im->s.out, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+	buf_adds(im->s.out, "* NAMESPACE ((\"\" \"/\")) "
+	    "((\"Users/\" \"/\")) NIL\r\n");
 	return imap_ok(im, NULL, "NAMESPACE completed");
 }
 

@@ -456,6 +456,13 @@ run_or_hold(struct imap *im)
 	return im->cmd.is_held ? STEP_WAIT : im->cmd.verb->run(im);
 }
 
+/* Whether the selected mailbox is there, but not for this account any more. */
+static bool
+is_shut_out(const struct imap *im)
+{
+	return !(view_rights(&im->view) & RIGHT_READ);
+}
+
 /* Whether the command may go on; if not its answer is set. */
 static bool
 command_begin(struct imap *im, const struct imap_start *start)
@@ -471,6 +478,8 @@ command_begin(struct imap *im, const struct imap_start *start)
 		imap_bad(im, bad);
 	else if ((c->verb->flags & V_NUMBERS) && im->is_uidonly)
 		answer(im, STATUS_BAD, "UIDREQUIRED", "Use the UID form");
+	else if (c->verb->states == ST_SELECTED && is_shut_out(im))
+		imap_fail(im, ERR_NOMBOX);	/* and then BYE */
 	else if ((c->verb->flags & V_WRITES) && !im->view.writable)
 		imap_no(im, "READ-ONLY", "The mailbox is open read-only");
 	else

@@ -343,6 +343,19 @@ enum imap_step imap_done_getquotaroot(struct imap *im, struct op *op);
 enum imap_step imap_run_setquota(struct imap *im);
 enum imap_step imap_done_setquota(struct imap *im, struct op *op);
 
+/* cmd_acl.c */
+enum imap_step imap_run_setacl(struct imap *im);	/* DELETEACL too */
+enum imap_step imap_done_setacl(struct imap *im, struct op *op);
+enum imap_step imap_run_getacl(struct imap *im);
+enum imap_step imap_done_getacl(struct imap *im, struct op *op);
+enum imap_step imap_run_listrights(struct imap *im);
+enum imap_step imap_done_listrights(struct imap *im, struct op *op);
+enum imap_step imap_run_myrights(struct imap *im);
+enum imap_step imap_done_myrights(struct imap *im, struct op *op);
+/* "lrs", and the whole answer "* MYRIGHTS name lrs". */
+void imap_put_rights(struct buf *out, unsigned rights);
+void imap_put_myrights(struct imap *im, struct span name, unsigned rights);
+
 /* cmd_append.c */
 extern const struct imap_stream imap_append_stream;
 enum imap_step imap_run_append(struct imap *im);

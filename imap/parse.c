@@ -7,8 +7,8 @@
 #include "server/base/utf8.h"
 #include "server/base/xalloc.h"
 
-/* A name of MAILBOX_NAME_MAX bytes is never longer in modified UTF-7. */
-#define RAW_NAME_MAX (4 * MAILBOX_NAME_MAX)
+/* A name of MAILBOX_PATH_MAX bytes is never longer in modified UTF-7. */
+#define RAW_NAME_MAX (4 * MAILBOX_PATH_MAX)
 
 void
 imap_parser_init(struct imap_parser *p, struct span text, struct arena *arena)

@@ -24,6 +24,7 @@
 #include "server/base/arena.h"
 #include "server/base/cursor.h"
 #include "server/base/span.h"
+#include "store/acl.h"
 #include "store/mailbox.h"
 #include "store/metadata.h"
 #include "store/search.h"
@@ -233,7 +234,8 @@ enum imap_list_return {
 	LIST_RETURN_CHILDREN = 1 << 1,
 	LIST_RETURN_SPECIAL_USE = 1 << 2,
 	LIST_RETURN_STATUS = 1 << 3,
-	LIST_RETURN_METADATA = 1 << 4
+	LIST_RETURN_METADATA = 1 << 4,
+	LIST_RETURN_MYRIGHTS = 1 << 5	/* RFC 8440 */
 };
 struct imap_list_args {
 	bool extended;		/* has what only LIST-EXTENDED has */
@@ -504,6 +506,16 @@ struct imap_setquota_args {
 	bool has_unknown;		/* a resource that is not limited here */
 };
 
+/* SETACL DELETEACL LISTRIGHTS (RFC 4314) */
+struct imap_acl_args {
+	struct span name;
+	struct span given;		/* the identifier with its "-" */
+	struct span identifier;		/* without */
+	bool is_negative;
+	enum acl_how how;		/* SETACL alone */
+	unsigned rights;		/* enum right */
+};
+
 /* Of one command at a time. */
 union imap_args {
 	struct imap_login_args login;
@@ -530,6 +542,7 @@ union imap_args {
 	struct imap_setmetadata_args setmetadata;
 	struct imap_getquota_args getquota;
 	struct imap_setquota_args setquota;
+	struct imap_acl_args acl;
 };
 
 /* ---- whole commands: the parse column ---- */
@@ -567,6 +580,11 @@ enum parse imap_parse_setmetadata(struct imap_parser *p,
 
 enum parse imap_parse_getquota(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_setquota(struct imap_parser *p, union imap_args *a);
+
+enum parse imap_parse_setacl(struct imap_parser *p, union imap_args *a);
+enum parse imap_parse_identifier(struct imap_parser *p, union imap_args *a);
+/* The i-th letter of RFC 4314 and the rights it means; '\0' past the last. */
+char imap_right_letter(size_t i, unsigned *rights);
 
 /* "(" entry *(SP entry) ")" of RFC 5464, for LIST too. */
 enum parse imap_parse_entries(struct imap_parser *p, struct span **entries,

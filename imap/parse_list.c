@@ -1,6 +1,7 @@
 /*
  * LIST, LSUB and XLIST: RFC 3501 section 6.3.8, RFC 5258 with the options of
- * RFC 5819 (STATUS), RFC 6154 (SPECIAL-USE) and RFC 9590 (METADATA).
+ * RFC 5819 (STATUS), RFC 6154 (SPECIAL-USE), RFC 8440 (MYRIGHTS) and RFC 9590
+ * (METADATA).
  */
 #include "imap/chars.h"
 #include "imap/imap_limits.h"
@@ -27,6 +28,7 @@ static const struct option return_options[] = {
 	{ "SPECIAL-USE", LIST_RETURN_SPECIAL_USE },
 	{ "STATUS", LIST_RETURN_STATUS },
 	{ "METADATA", LIST_RETURN_METADATA },
+	{ "MYRIGHTS", LIST_RETURN_MYRIGHTS },
 	{ NULL, 0 },
 };
 

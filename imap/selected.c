@@ -292,7 +292,7 @@ imap_keywords_copy(const struct imap_flags *f)
 int
 imap_lookup(struct imap *im, struct span name, unsigned rights)
 {
-	char canonical[MAILBOX_NAME_MAX + 1];
+	char canonical[MAILBOX_PATH_MAX + 1];
 	struct rjob_lookup *job;
 
 	if (mailbox_name_canonical(name, canonical) < 0)

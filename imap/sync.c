@@ -15,13 +15,14 @@ put_flag_names(struct imap *im, bool permanent)
 	struct imap_keywords k;
 	uint64_t all = FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED |
 	    FLAG_DELETED | FLAG_DRAFT;
+	unsigned rights = permanent ? view_rights(&im->view) : RIGHT_ALL;
 
 	imap_keywords_get(im, &k);
 	for (size_t i = 0; i < k.n; i++)
 		all |= 1ull << (KEYWORD_FIRST + i);
-	imap_put_flags(out, all, false, k.v, k.n);
+	imap_put_flags(out, all & flags_allowed(rights), false, k.v, k.n);
 	/* RFC 3501 7.1: \* tells that new keywords can be made. */
-	if (permanent && k.n < KEYWORDS_MAX) {
+	if (permanent && (rights & RIGHT_WRITE) && k.n < KEYWORDS_MAX) {
 		buf_truncate(out, out->len - 1);
 		buf_adds(out, " \\*)");
 	}

@@ -34,6 +34,7 @@ array_data_release(struct array_data *d, struct budget *budget)
 	for (unsigned i = 0; i < d->keyword_count; i++)
 		free(d->keywords[i]);
 	free(d->keywords);
+	free(d->acl);
 	free(d->rows);
 	budget_give(budget, d->charged);
 	*d = (struct array_data){ 0 };
@@ -389,6 +390,14 @@ apply_expunge(struct mailarray *a, const struct change *c,
 
 /* ---- all changes ---- */
 
+static void
+apply_acl(struct mailarray *a, const struct change *c)
+{
+	free(a->d.acl);
+	a->d.acl = xmemdup(c->acl, c->acl_count * sizeof *c->acl);
+	a->d.acl_count = c->acl_count;
+}
+
 bool
 array_apply(struct mailarray *a, const struct change *c,
     struct change_place *place, struct budget *budget)
@@ -413,6 +422,9 @@ array_apply(struct mailarray *a, const struct change *c,
 		break;
 	case CHANGE_MAILBOX_DELETED:
 		a->gone = true;
+		break;
+	case CHANGE_ACL:
+		apply_acl(a, c);
 		break;
 	case CHANGE_MAILBOX_CREATED:
 	case CHANGE_MAILBOX_RENAMED:

@@ -46,6 +46,8 @@ struct array_data {
 	size_t charged;
 	char **keywords;		/* bit KEYWORD_FIRST + i */
 	unsigned keyword_count;
+	struct acl_entry *acl;		/* malloc */
+	size_t acl_count;
 };
 
 struct grave {

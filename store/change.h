@@ -28,6 +28,7 @@ enum change_kind {
 	CHANGE_MAILBOX_DELETED,	/* name */
 	CHANGE_MAILBOX_META,	/* special use changed */
 	CHANGE_METADATA,	/* entry, reader, name of the mailbox, origin */
+	CHANGE_ACL,		/* acl: the whole of the new list */
 	CHANGE_SUBSCRIPTION,	/* name, on */
 	CHANGE_ACCOUNT,		/* event */
 	CHANGE_DIRECTORY,	/* domains, addresses or keys changed */
@@ -57,6 +58,8 @@ struct change {
 	bool on;
 	enum account_event event;
 	const char *name, *old_name;	/* in the set's arena */
+	struct acl_entry *acl;	/* in the set's arena */
+	size_t acl_count;
 	const char *entry;	/* of metadata; the mailbox is 0: the server's */
 	uint64_t reader;	/* whose private entry; 0: shared */
 };

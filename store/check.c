@@ -108,6 +108,12 @@ static const struct {
 	  " WHERE (d.mailbox <> 0 AND NOT EXISTS (SELECT 1 FROM mailbox m"
 	  " WHERE m.id = d.mailbox)) OR (d.account <> 0 AND NOT EXISTS"
 	  " (SELECT 1 FROM account a WHERE a.id = d.account))" },
+	{ "rights are given to others, on a mailbox that is there",
+	  "SELECT l.mailbox, l.account, l.rights FROM acl l WHERE l.rights"
+	  " NOT BETWEEN 1 AND 2047 OR NOT EXISTS (SELECT 1 FROM mailbox m"
+	  " WHERE m.id = l.mailbox AND m.account <> l.account)"
+	  " OR (l.account <> 0 AND NOT EXISTS (SELECT 1 FROM account a"
+	  " WHERE a.id = l.account AND a.state < 2))" },
 	{ "a queued message has a body, and somebody waits for it",
 	  "SELECT q.id, q.body FROM queue q WHERE NOT EXISTS"
 	  " (SELECT 1 FROM body b WHERE b.id = q.body) OR NOT EXISTS"

@@ -43,7 +43,34 @@ enum right {
 	RIGHT_ALL = (1 << 11) - 1
 };
 
+/* An entry of an access control list. */
+struct acl_entry {
+	uint64_t account;		/* 0: anyone */
+	bool is_negative;		/* what it denies */
+	unsigned rights;
+};
+
+/*
+ * The rights of actor by a list, on a mailbox of owner: all where it is the
+ * owner or the server itself (0); else what is granted to it or to anyone,
+ * less what is denied to it or to anyone.
+ */
+unsigned acl_rights(const struct acl_entry *v, size_t n, uint64_t actor,
+    uint64_t owner);
+
+/* RFC 4314 section 4: the flags that who has these rights may change. */
+static inline uint64_t
+flags_allowed(unsigned rights)
+{
+	return (rights & RIGHT_SEEN ? (uint64_t)FLAG_SEEN : 0) |
+	    (rights & RIGHT_DELETE_MSG ? (uint64_t)FLAG_DELETED : 0) |
+	    (rights & RIGHT_WRITE ? ~(uint64_t)(FLAG_SEEN | FLAG_DELETED) :
+	    0);
+}
+
 #define MAILBOX_NAME_MAX 500		/* bytes of UTF-8 */
+/* With "Users/NAME/" in front; NAME is an address. */
+#define MAILBOX_PATH_MAX (MAILBOX_NAME_MAX + 6 + 320 + 1)
 #define MAILBOX_DEPTH_MAX 16
 #define MAILBOXES_MAX 1000		/* of one account */
 
@@ -88,9 +115,18 @@ struct msgrow {
 int mailbox_name_check(struct span name);
 
 /*
- * The name as it is stored, into out (MAILBOX_NAME_MAX + 1 bytes): brought
+ * Whether the name is in the other users' namespace (RFC 2342): "Users" and
+ * what is below. user is its second level, rest what follows that, as the
+ * owner calls it; either may be empty.
+ */
+bool mailbox_name_split(struct span name, struct span *user,
+    struct span *rest);
+
+/*
+ * The name as it is stored, into out (MAILBOX_PATH_MAX + 1 bytes): brought
  * into NFC; "inbox" as first or only level becomes "INBOX"; a trailing '/' is
- * dropped. Returns 0 or mailbox_name_check's error.
+ * dropped. Behind "Users/NAME/" the same is done with the rest. Returns 0 or
+ * mailbox_name_check's error.
  */
 int mailbox_name_canonical(struct span name, char *out);
 

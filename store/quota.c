@@ -114,17 +114,19 @@ rjob_quota_new(struct env *env, struct session *s)
 	return q;
 }
 
-/* RFC 9208 section 4.1.2: of a mailbox that may still be made as well. */
+/* RFC 9208 section 4.1.2: of one's own that may still be made as well. */
 static int
 owner_of(struct db *db, uint64_t actor, const char *mailbox,
     uint64_t *account)
 {
+	struct span name = span_of(mailbox), user, rest;
 	struct mailbox_row row;
-	int err = mailbox_access_name(db, actor, span_of(mailbox),
+	int err = mailbox_access_name(db, actor, name,
 	    RIGHT_READ, &row);
 
 	*account = err == 0 ? row.account : actor;
-	return err == ERR_NOMBOX ? 0 : err;
+	return err == ERR_NOMBOX && !mailbox_name_split(name, &user, &rest) ?
+	    0 : err;
 }
 
 int

@@ -9,6 +9,7 @@
 
 #include "server/base/err.h"
 #include "server/base/xalloc.h"
+#include "store/acl_priv.h"
 #include "store/hub_priv.h"
 #include "store/read_priv.h"
 #include "store/write.h"
@@ -114,7 +115,9 @@ slice_load(struct reader *r, struct rjob *j)
 		.recent_uid = row.recent_uid
 	};
 	if ((err = array_data_reserve(&l->d, row.messages, l->budget)) < 0 ||
-	    (err = load_rows(r, l)) < 0)
+	    (err = load_rows(r, l)) < 0 ||
+	    (err = acl_load(r->db, l->mailbox, &l->d.acl,
+	    &l->d.acl_count)) < 0)
 		return err;
 	return load_keywords(r, l);
 }

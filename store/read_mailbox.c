@@ -71,16 +71,23 @@ rjob_lookup_new(struct env *env, struct session *s, struct span name,
 	return l;
 }
 
+/* A mailbox's use is its owner's; to others it is one like any other. */
+static enum special_use
+use_for(uint64_t actor, uint64_t owner, enum special_use use)
+{
+	return actor == owner ? use : USE_NONE;
+}
+
 static void
 info_of_row(struct mailbox_info *info, const struct mailbox_row *row,
-    struct arena *a)
+    uint64_t actor, const char *name)
 {
 	*info = (struct mailbox_info){
 		.id = row->id,
 		.account = row->account,
-		.name = arena_str(a, span_of(row->name)),
+		.name = name,
 		.noselect = row->noselect,
-		.use = row->use,
+		.use = use_for(actor, row->account, row->use),
 		.rights = row->rights,
 		.uidvalidity = row->uidvalidity,
 		.uidnext = row->uidnext,
@@ -94,20 +101,33 @@ info_of_row(struct mailbox_info *info, const struct mailbox_row *row,
 	};
 }
 
-/* Names below start with "name/"; '0' is the byte after '/'. */
+/*
+ * Whether there are any that the actor sees. Names below start with "name/";
+ * '0' is the byte after '/'.
+ */
 static int
-find_children(struct db *db, struct arena *a, struct mailbox_info *info)
+find_children(struct db *db, struct arena *a, uint64_t actor,
+    const struct mailbox_row *row, struct mailbox_info *info)
 {
-	char *from = arena_printf(a, "%s/", info->name);
-	char *to = arena_printf(a, "%s0", info->name);
-	int64_t one;
+	char *from = arena_printf(a, "%s/", row->name);
+	char *to = arena_printf(a, "%s0", row->name);
+	uint64_t id = 0;
+	sqlite3_stmt *s;
 	int err;
 
-	err = db_get(db, &one, "SELECT 1 FROM mailbox WHERE account = ?"
-	    " AND name >= ? AND name < ? LIMIT 1", A_INT(info->account),
-	    A_STR(from), A_STR(to));
-	info->has_children = has_row(err);
-	return err == ERR_NOTFOUND ? 0 : err;
+	do {
+		if ((err = db_query(db, &s, "SELECT id FROM mailbox"
+		    " WHERE account = ? AND name >= ? AND name < ?"
+		    " AND id > ? ORDER BY id LIMIT 1", A_INT(row->account),
+		    A_STR(from), A_STR(to), A_INT(id))) < 0 ||
+		    (err = db_step(db, s)) <= 0)
+			return err;
+		id = db_u64(s, 0);
+		db_done(s);
+		info->has_children = mailbox_rights(db, actor, id,
+		    row->account) & RIGHT_LOOKUP;
+	} while (!info->has_children);
+	return 0;
 }
 
 static int
@@ -134,12 +154,15 @@ slice_lookup(struct reader *r, struct rjob *j)
 	if ((err = mailbox_access_name(r->db, j->actor, span_of(l->name),
 	    l->rights, &row)) < 0)
 		return err;
-	info_of_row(&l->info, &row, l->arena);
-	if ((err = find_children(r->db, l->arena, &l->info)) < 0 ||
+	info_of_row(&l->info, &row, j->actor, l->name);
+	if ((err = find_children(r->db, l->arena, j->actor, &row,
+	    &l->info)) < 0 ||
 	    (err = find_subscription(r->db, j->actor, &l->info)) < 0 ||
 	    ((l->rights & RIGHT_INSERT) && (err = quota_room(r->db,
 	    row.account, &l->info.room)) < 0))
 		return err;
+	if (row.account != j->actor)
+		return 0;
 	return count_recent(r->db, row.id, row.recent_uid, &l->info);
 }
 
@@ -216,47 +239,126 @@ read_subscriptions(struct db *db, struct rjob_list *l)
 	return err;
 }
 
-static int
-read_boxes(struct db *db, struct rjob_list *l, uint32_t **recent_uids)
+/* The boxes of a list while it is made. */
+struct boxes {
+	struct rjob_list *l;
+	uint32_t *recent_uids;
+	size_t cap, recent_cap;
+};
+
+static void
+add_box(struct boxes *b, const struct mailbox_info *info,
+    uint32_t recent_uid)
 {
-	sqlite3_stmt *s;
-	size_t cap = 0, recent_cap = 0;
+	struct rjob_list *l = b->l;
+
+	l->boxes = grow(l->arena, l->boxes, l->box_count, &b->cap,
+	    sizeof *l->boxes);
+	b->recent_uids = grow(l->arena, b->recent_uids, l->box_count,
+	    &b->recent_cap, sizeof *b->recent_uids);
+	b->recent_uids[l->box_count] = recent_uid;
+	l->boxes[l->box_count++] = *info;
+}
+
+#define BOX_COLUMNS "m.id, m.account, m.name, m.noselect, m.special_use," \
+	" m.uidvalidity, m.uidnext, m.modseq, m.messages, m.unseen," \
+	" m.deleted, m.bytes, m.deleted_bytes, m.created, m.recent_uid"
+
+/* Adds what s finds and the actor sees; the last column goes before names. */
+static int
+read_boxes(struct db *db, struct boxes *b, sqlite3_stmt *s)
+{
+	uint64_t actor = b->l->j.actor;
 	int err;
 
-	if ((err = db_query(db, &s, "SELECT id, name, noselect, special_use,"
-	    " uidvalidity, uidnext, modseq, messages, unseen, deleted, bytes,"
-	    " deleted_bytes, created, recent_uid FROM mailbox"
-	    " WHERE account = ? AND name IS NOT NULL",
-	    A_INT(l->j.actor))) < 0)
-		return err;
 	while ((err = db_step(db, s)) > 0) {
 		struct mailbox_info info = {
 			.id = db_u64(s, 0),
-			.account = l->j.actor,
-			.name = arena_str(l->arena, db_span(s, 1)),
-			.noselect = db_i64(s, 2) != 0,
-			.use = (enum special_use)db_i64(s, 3),
-			.uidvalidity = db_u32(s, 4),
-			.uidnext = db_u32(s, 5),
-			.modseq = db_u64(s, 6),
-			.messages = db_u32(s, 7),
-			.unseen = db_u32(s, 8),
-			.deleted = db_u32(s, 9),
-			.bytes = db_u64(s, 10),
-			.deleted_bytes = db_u64(s, 11),
-			.created_s = db_i64(s, 12)
+			.account = db_u64(s, 1),
+			.noselect = db_i64(s, 3) != 0,
+			.use = use_for(actor, db_u64(s, 1),
+			    (enum special_use)db_i64(s, 4)),
+			.uidvalidity = db_u32(s, 5),
+			.uidnext = db_u32(s, 6),
+			.modseq = db_u64(s, 7),
+			.messages = db_u32(s, 8),
+			.unseen = db_u32(s, 9),
+			.deleted = db_u32(s, 10),
+			.bytes = db_u64(s, 11),
+			.deleted_bytes = db_u64(s, 12),
+			.created_s = db_i64(s, 13)
 		};
 
-		info.rights = mailbox_rights(db, l->j.actor, info.id,
+		info.rights = mailbox_rights(db, actor, info.id,
 		    info.account);
-		l->boxes = grow(l->arena, l->boxes, l->box_count, &cap,
-		    sizeof *l->boxes);
-		*recent_uids = grow(l->arena, *recent_uids, l->box_count,
-		    &recent_cap, sizeof **recent_uids);
-		(*recent_uids)[l->box_count] = db_u32(s, 13);
-		l->boxes[l->box_count++] = info;
+		if (!(info.rights & RIGHT_LOOKUP))
+			continue;
+		info.name = arena_printf(b->l->arena, "%.*s%.*s",
+		    SPAN_ARG(db_span(s, 15)), SPAN_ARG(db_span(s, 2)));
+		add_box(b, &info, db_u32(s, 14));
 	}
 	return err;
+}
+
+static int
+read_own_boxes(struct db *db, struct boxes *b)
+{
+	sqlite3_stmt *s;
+	int err = db_query(db, &s, "SELECT " BOX_COLUMNS ", '' FROM mailbox m"
+	    " WHERE m.account = ? AND m.name IS NOT NULL",
+	    A_INT(b->l->j.actor));
+
+	return err < 0 ? err : read_boxes(db, b, s);
+}
+
+/* A level above a mailbox of another, which is none itself. */
+static void
+add_level(struct boxes *b, struct span name)
+{
+	struct mailbox_info info = {
+		.name = arena_str(b->l->arena, name),
+		.noselect = true
+	};
+
+	add_box(b, &info, 0);
+}
+
+/* "Users" and "Users/NAME" of what is shared, which comes by NAME. */
+static void
+add_levels(struct boxes *b, size_t from)
+{
+	struct span last = SPAN(""), user, rest;
+
+	for (size_t i = from, end = b->l->box_count; i < end; i++) {
+		struct span name = span_of(b->l->boxes[i].name);
+
+		(void)mailbox_name_split(name, &user, &rest);
+		if (span_eq(user, last))
+			continue;
+		if (last.len == 0)
+			add_level(b, SPAN("Users"));
+		add_level(b, span_head(name, name.len - rest.len - 1));
+		last = user;
+	}
+}
+
+static int
+read_shared_boxes(struct db *db, struct boxes *b)
+{
+	size_t from = b->l->box_count;
+	sqlite3_stmt *s;
+	int err;
+
+	if ((err = db_query(db, &s, "SELECT " BOX_COLUMNS ","
+	    " 'Users/' || a.name || '/' FROM mailbox m JOIN account a"
+	    " ON a.id = m.account WHERE m.id IN (SELECT mailbox FROM acl"
+	    " WHERE account IN (0, ?1) AND NOT negative)"
+	    " AND m.account <> ?1 AND m.name IS NOT NULL AND a.state < 2"
+	    " ORDER BY a.name", A_INT(b->l->j.actor))) < 0 ||
+	    (err = read_boxes(db, b, s)) < 0)
+		return err;
+	add_levels(b, from);
+	return 0;
 }
 
 /* What follows from the order: children come right behind their parent. */
@@ -281,7 +383,7 @@ int
 slice_list(struct reader *r, struct rjob *j)
 {
 	struct rjob_list *l = CONTAINER_OF(j, struct rjob_list, j);
-	uint32_t *recent_uids = NULL;
+	struct boxes b = { .l = l };
 	int err;
 
 	arena_clear(l->arena);
@@ -289,11 +391,13 @@ slice_list(struct reader *r, struct rjob *j)
 	l->subscriptions = NULL;
 	l->box_count = l->subscription_count = 0;
 	if ((err = read_subscriptions(r->db, l)) < 0 ||
-	    (err = read_boxes(r->db, l, &recent_uids)) < 0)
+	    (err = read_own_boxes(r->db, &b)) < 0 ||
+	    (err = read_shared_boxes(r->db, &b)) < 0)
 		return err;
 	for (size_t i = 0; i < l->box_count; i++)
-		if ((err = count_recent(r->db, l->boxes[i].id,
-		    recent_uids[i], &l->boxes[i])) < 0)
+		if (l->boxes[i].account == j->actor &&
+		    (err = count_recent(r->db, l->boxes[i].id,
+		    b.recent_uids[i], &l->boxes[i])) < 0)
 			return err;
 	if (l->box_count)
 		qsort(l->boxes, l->box_count, sizeof *l->boxes, box_compare);

@@ -57,6 +57,7 @@ static const struct rjob_ops kinds[RJOB_KINDS] = {
 	[RJOB_DKIM_KEYS] = { "dkim-keys", slice_dkim_keys, NULL, false },
 	[RJOB_MTA_STS] = { "mta-sts", slice_mta_sts, NULL, false },
 	[RJOB_QUOTA] = { "quota", slice_quota, NULL, false },
+	[RJOB_ACL] = { "acl", slice_acl, NULL, false },
 };
 
 struct reader_thread {

@@ -104,16 +104,41 @@ struct mailbox_row {
 
 /*
  * The mailbox with this id, if actor has all of rights on it. The owner has
- * RIGHT_ALL; actor 0 is the server itself and may do everything.
+ * RIGHT_ALL; actor 0 is the server itself and may do everything. rights 0:
+ * any that RFC 4314 section 4 has for MYRIGHTS.
  *
- * ERR_NOMBOX: no such mailbox, or actor may not even look it up, or it is
- * noselect and rights go beyond LOOKUP, CREATE, DELETE and ADMIN.
+ * ERR_NOMBOX: no such mailbox, or a right is missing and actor may not look
+ * it up, or it is noselect and rights go beyond LOOKUP, CREATE, DELETE and
+ * ADMIN.
  * ERR_DENIED: seen, but a right is missing. Else database errors.
  */
 int mailbox_access(struct db *db, uint64_t actor, uint64_t mailbox,
     unsigned rights, struct mailbox_row *row);
 
-/* The same by canonical name, in the actor's own tree. actor is not 0. */
+/* Whose tree a name is in, and what it is called there. */
+struct mailbox_place {
+	uint64_t account;
+	struct span name;
+};
+
+/*
+ * The place of a canonical name as actor (not 0) gives it: in its own tree,
+ * or for "Users/NAME/FOLDER" in that of another. ERR_NOMBOX where there is no
+ * such account, and for the levels above FOLDER; then account is 0.
+ */
+int mailbox_place(struct db *db, uint64_t actor, struct span name,
+    struct mailbox_place *place);
+int mailbox_access_place(struct db *db, uint64_t actor,
+    const struct mailbox_place *place, unsigned rights,
+    struct mailbox_row *row);
+
+/*
+ * The account with this log-in name, as clients may give it: in any case, and
+ * without the domain where no other has the local part. ERR_NOUSER.
+ */
+int account_of_login(struct db *db, struct span name, uint64_t *account);
+
+/* By the canonical name that actor gives, which is not 0. */
 int mailbox_access_name(struct db *db, uint64_t actor, struct span name,
     unsigned rights, struct mailbox_row *row);
 

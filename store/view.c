@@ -77,7 +77,8 @@ view_claim_recent(struct view *v, uint32_t above)
 	uint32_t last = view_last_uid(a);
 	uint32_t from = MAX(above, a->d.recent_uid);
 
-	if (last <= from)
+	/* It says what is new to the owner, so others are not told of it. */
+	if (last <= from || v->account != a->d.account)
 		return false;
 	uidset_add(&v->recent, from + 1, last);
 	if (v->writable) {
@@ -411,10 +412,18 @@ view_highestmodseq(const struct view *v)
 	return MIN(v->told_flags_modseq, v->told_expunge_modseq);
 }
 
+unsigned
+view_rights(const struct view *v)
+{
+	const struct array_data *d = &v->array->d;
+
+	return acl_rights(d->acl, d->acl_count, v->account, d->account);
+}
+
 bool
 view_is_gone(const struct view *v)
 {
-	return v->array->gone;
+	return v->array->gone || !(view_rights(v) & RIGHT_READ);
 }
 
 uint32_t

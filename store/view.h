@@ -52,7 +52,10 @@ uint32_t view_uidvalidity(const struct view *v);
 uint32_t view_uidnext(const struct view *v);	/* at least told_uid + 1 */
 /* RFC 7162 section 3.2: the lower of the two modseq marks. */
 uint64_t view_highestmodseq(const struct view *v);
-bool view_is_gone(const struct view *v);	/* the mailbox was deleted */
+/* The mailbox was deleted, or may not be read any more. */
+bool view_is_gone(const struct view *v);
+/* enum right, of the acting account; as they are now. */
+unsigned view_rights(const struct view *v);
 
 uint32_t view_count(const struct view *v);	/* EXISTS as told, with ghosts */
 uint32_t view_recent_count(const struct view *v);

@@ -27,6 +27,7 @@ enum wreq_kind {
 	WREQ_PURGE,
 	WREQ_METADATA,		/* metadata.h */
 	WREQ_QUOTA,		/* quota.h */
+	WREQ_ACL,		/* acl.h */
 	WREQ_KINDS
 };
 

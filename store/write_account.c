@@ -167,6 +167,26 @@ account_add(struct wtxn *t, struct wreq_account *r)
  * The name is free at once, for a new account with new mailboxes; what is
  * left has no name any more, and purge takes it.
  */
+/* Others may have one of its mailboxes open. */
+static int
+tell_mailboxes(struct wtxn *t, uint64_t account)
+{
+	struct change *c;
+	sqlite3_stmt *s;
+	int err;
+
+	if ((err = db_query(t->db, &s, "SELECT id, name FROM mailbox"
+	    " WHERE account = ? AND name IS NOT NULL", A_INT(account))) < 0)
+		return err;
+	while ((err = db_step(t->db, s)) > 0) {
+		c = changeset_add(t->changes, CHANGE_MAILBOX_DELETED,
+		    account, db_u64(s, 0));
+		c->modseq = wtxn_modseq(t);
+		c->name = arena_str(&t->changes->arena, db_span(s, 1));
+	}
+	return err;
+}
+
 static int
 account_del(struct wtxn *t, uint64_t account, int64_t now_s)
 {
@@ -181,6 +201,9 @@ account_del(struct wtxn *t, uint64_t account, int64_t now_s)
 	    A_INT(account))) < 0 ||
 	    (err = db_run(t->db, "DELETE FROM subscription"
 	    " WHERE account = ?", A_INT(account))) < 0 ||
+	    (err = db_run(t->db, "DELETE FROM acl WHERE account = ?",
+	    A_INT(account))) < 0 ||
+	    (err = tell_mailboxes(t, account)) < 0 ||
 	    (err = db_run(t->db, "UPDATE mailbox SET name = NULL,"
 	    " dropped = ? WHERE account = ? AND name IS NOT NULL",
 	    A_INT(now_s), A_INT(account))) < 0 ||

@@ -58,13 +58,15 @@ append_one(struct wtxn *t, const struct wreq_append *r,
 	uint64_t content, keywords;
 	int err;
 
-	if ((err = keyword_bits(t, box, a->keywords, a->keyword_count, true,
-	    &keywords)) < 0 ||
+	if ((err = keyword_bits(t, box, a->keywords, a->keyword_count,
+	    box->rights & RIGHT_WRITE, &keywords)) < 0 ||
 	    (err = thread_of(t, box->account, a->spool->digest, r->w.now_s,
 	    &m.thread)) < 0 ||
 	    (err = content_of_spool(t, a->spool, 1, &content)) < 0)
 		return err;
-	m.row.flags = (a->flags & FLAG_SYSTEM_MASK) | keywords;
+	/* RFC 4314 section 4: flags one has no right to set are left out. */
+	m.row.flags = ((a->flags & FLAG_SYSTEM_MASK) | keywords) &
+	    flags_allowed(box->rights);
 	m.row.body = wtxn_id(t);
 	if ((err = body_put(t->db, m.row.body, content, 1,
 	    (struct span){ 0 })) < 0 ||

@@ -109,6 +109,8 @@ put_targets(struct wtxn *t, struct message_copy *c, struct rows *rows)
 		c->old_flags[i] = m->row.flags;
 		uidset_add(&c->source, m->row.uid, m->row.uid);
 		m->savedate_s = c->now_s;
+		/* RFC 4314 section 4: what one may not set is left behind. */
+		m->row.flags &= flags_allowed(c->to->rights);
 		if ((err = keyword_map_flags(t, &map, c->from, c->to,
 		    &m->row.flags)) < 0 ||
 		    (!c->move && (err = body_ref(t->db, m->row.body)) < 0) ||

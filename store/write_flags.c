@@ -23,20 +23,24 @@ wreq_flags_new(struct env *env, struct session *s)
 	return r;
 }
 
-/* RFC 4314 section 4: \Seen, \Deleted and the rest are three rights. */
-static unsigned
-rights_for(const struct wreq_flags *r)
+/*
+ * RFC 4314 section 4: \Seen, \Deleted and the rest are three rights. Flags
+ * that one has no right to are left as they are; to have none to any of those
+ * asked for is an error.
+ */
+static int
+check_rights(const struct wreq_flags *r, unsigned have)
 {
-	unsigned rights = r->how == FLAGS_REPLACE ? RIGHT_WRITE : 0;
+	unsigned any = 0;
 
-	if (r->flags & FLAG_SEEN)
-		rights |= RIGHT_SEEN;
-	if (r->flags & FLAG_DELETED)
-		rights |= RIGHT_DELETE_MSG;
+	if ((r->flags & FLAG_SEEN) || r->how == FLAGS_REPLACE)
+		any |= RIGHT_SEEN;
+	if ((r->flags & FLAG_DELETED) || r->how == FLAGS_REPLACE)
+		any |= RIGHT_DELETE_MSG;
 	if ((r->flags & ~(uint64_t)(FLAG_SEEN | FLAG_DELETED)) ||
-	    r->keyword_count > 0)
-		rights |= RIGHT_WRITE;
-	return rights ? rights : RIGHT_READ;
+	    r->keyword_count > 0 || r->how == FLAGS_REPLACE)
+		any |= RIGHT_WRITE;
+	return any == 0 || (have & any) ? 0 : ERR_DENIED;
 }
 
 /* The request as the rule that array and database apply. */
@@ -44,13 +48,15 @@ static int
 make_rule(struct wtxn *t, const struct wreq_flags *r,
     const struct mailbox_row *box, struct change *rule)
 {
-	uint64_t bits;
+	uint64_t bits, allowed = flags_allowed(box->rights);
 	int err;
 
 	if ((err = keyword_bits(t, box, r->keywords, r->keyword_count,
-	    r->how != FLAGS_REMOVE, &bits)) < 0)
+	    r->how != FLAGS_REMOVE && (box->rights & RIGHT_WRITE),
+	    &bits)) < 0)
 		return err;
 	bits |= r->flags & FLAG_SYSTEM_MASK;
+	bits &= allowed;
 	*rule = (struct change){ .kind = CHANGE_FLAGS,
 	    .max_modseq = r->unchanged_since };
 	if (r->how != FLAGS_REMOVE)
@@ -58,7 +64,7 @@ make_rule(struct wtxn *t, const struct wreq_flags *r,
 	if (r->how == FLAGS_REMOVE)
 		rule->clear = bits;
 	if (r->how == FLAGS_REPLACE)
-		rule->clear = UINT64_MAX;
+		rule->clear = allowed;
 	return 0;
 }
 
@@ -189,8 +195,9 @@ apply_flags(struct wtxn *t, struct wreq *w)
 	int err;
 
 	uidset_clear(&r->modified_r);
-	if ((err = mailbox_access(t->db, w->actor, r->mailbox, rights_for(r),
-	    &box)) < 0 || (err = make_rule(t, r, &box, &rule)) < 0)
+	if ((err = mailbox_access(t->db, w->actor, r->mailbox, RIGHT_READ,
+	    &box)) < 0 || (err = check_rights(r, box.rights)) < 0 ||
+	    (err = make_rule(t, r, &box, &rule)) < 0)
 		return err;
 	r->modseq_r = box.modseq;
 	if ((err = change_rows(t, r, &box, &rule, &any)) < 0)

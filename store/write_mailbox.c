@@ -5,6 +5,7 @@
  */
 #include "server/base/err.h"
 #include "server/base/xalloc.h"
+#include "store/acl_priv.h"
 #include "store/message_priv.h"
 #include "store/metadata_priv.h"
 
@@ -93,20 +94,43 @@ check_room(struct wtxn *t, uint64_t account)
 	return n < MAILBOXES_MAX ? 0 : ERR_LIMIT;
 }
 
+/* A name in an account's tree, as the server sees it. */
+static int
+find_level(struct wtxn *t, uint64_t account, struct span name,
+    struct mailbox_row *box)
+{
+	struct mailbox_place place = { account, name };
+
+	return mailbox_access_place(t->db, 0, &place, RIGHT_LOOKUP, box);
+}
+
+/* RFC 4314 section 4: a new mailbox has the list of the one above it. */
+static int
+inherit_acl(struct wtxn *t, uint64_t account, struct span name,
+    uint64_t mailbox)
+{
+	struct mailbox_row parent;
+	int err = find_level(t, account, parent_of(name), &parent);
+
+	if (err == ERR_NOMBOX)
+		return 0;
+	return err < 0 ? err : acl_copy(t, parent.id, mailbox);
+}
+
 /* Makes one level, or makes a noselect one a mailbox. */
 static int
 make_level(struct wtxn *t, uint64_t account, struct span name,
     enum special_use use, int64_t now_s, uint64_t *mailbox)
 {
 	struct mailbox_row box;
-	int err = mailbox_access_name(t->db, account, name, RIGHT_CREATE,
-	    &box);
+	int err = find_level(t, account, name, &box);
 
 	if (err == ERR_NOMBOX) {
-		if ((err = check_room(t, account)) < 0)
+		if ((err = check_room(t, account)) < 0 ||
+		    (err = mailbox_make(t, account, name, use, false, now_s,
+		    mailbox)) < 0)
 			return err;
-		return mailbox_make(t, account, name, use, false, now_s,
-		    mailbox);
+		return inherit_acl(t, account, name, *mailbox);
 	}
 	if (err < 0)
 		return err;
@@ -134,8 +158,7 @@ make_parents(struct wtxn *t, uint64_t account, struct span name,
 	for (size_t i = 1; i < name.len; i++) {
 		if (name.p[i] != '/')
 			continue;
-		err = mailbox_access_name(t->db, account, span_head(name, i),
-		    RIGHT_LOOKUP, &box);
+		err = find_level(t, account, span_head(name, i), &box);
 		if (err == ERR_NOMBOX)
 			err = make_level(t, account, span_head(name, i),
 			    USE_NONE, now_s, &id);
@@ -162,21 +185,55 @@ is_use_taken(struct wtxn *t, uint64_t account, enum special_use use,
 	return err == ERR_NOTFOUND ? 0 : err;
 }
 
+/*
+ * The place of a new mailbox. RFC 4314 section 4: in another's tree it takes
+ * the right to create on the nearest level that exists. Whoever may not gets
+ * one answer, whatever there is.
+ */
+static int
+new_place(struct wtxn *t, uint64_t actor, struct span name,
+    struct mailbox_place *place)
+{
+	struct mailbox_row parent;
+	struct span up;
+	int err = mailbox_place(t->db, actor, name, place);
+
+	if (err == ERR_NOMBOX)
+		return ERR_DENIED;
+	if (err < 0)
+		return err;
+	if (place->account != actor) {
+		err = ERR_NOMBOX;
+		for (up = parent_of(place->name); err == ERR_NOMBOX &&
+		    up.len > 0; up = parent_of(up))
+			err = find_level(t, place->account, up, &parent);
+		if (err == ERR_NOMBOX)
+			return ERR_DENIED;
+		if (err < 0)
+			return err;
+		if (!(mailbox_rights(t->db, actor, parent.id,
+		    parent.account) & RIGHT_CREATE))
+			return ERR_DENIED;
+	}
+	return mailbox_name_check(place->name);
+}
+
 static int
 mailbox_create(struct wtxn *t, struct wreq_mailbox *r)
 {
-	struct span name = span_of(r->name);
+	struct mailbox_place at;
 	bool taken;
 	int err;
 
-	if ((err = mailbox_name_check(name)) < 0 ||
-	    (err = is_use_taken(t, r->w.actor, r->use, &taken)) < 0)
+	if ((err = new_place(t, r->w.actor, span_of(r->name), &at)) < 0 ||
+	    (err = is_use_taken(t, at.account, r->use, &taken)) < 0)
 		return err;
-	if (taken)
+	/* What an account uses a mailbox for is its own affair. */
+	if (taken || (r->use != USE_NONE && at.account != r->w.actor))
 		return ERR_INUSE;
-	if ((err = make_parents(t, r->w.actor, name, r->w.now_s)) < 0)
+	if ((err = make_parents(t, at.account, at.name, r->w.now_s)) < 0)
 		return err;
-	return make_level(t, r->w.actor, name, r->use, r->w.now_s,
+	return make_level(t, at.account, at.name, r->use, r->w.now_s,
 	    &r->mailbox_r);
 }
 
@@ -189,6 +246,8 @@ drop_noselect(struct wtxn *t, const struct mailbox_row *box)
 	int err;
 
 	if ((err = db_run(t->db, "DELETE FROM metadata WHERE mailbox = ?",
+	    A_INT(box->id))) < 0 ||
+	    (err = db_run(t->db, "DELETE FROM acl WHERE mailbox = ?",
 	    A_INT(box->id))) < 0)
 		return err;
 	err = db_run(t->db, "DELETE FROM mailbox WHERE id = ?",
@@ -207,8 +266,7 @@ prune_parents(struct wtxn *t, uint64_t account, struct span name)
 	int err;
 
 	while ((name = parent_of(name)).len > 0) {
-		err = mailbox_access_name(t->db, account, name, RIGHT_LOOKUP,
-		    &box);
+		err = find_level(t, account, name, &box);
 		if (err < 0)
 			return err == ERR_NOMBOX ? 0 : err;
 		if (!box.noselect)
@@ -237,22 +295,32 @@ drop_mailbox(struct wtxn *t, const struct mailbox_row *box, int64_t now_s)
 	return 0;
 }
 
+/* The name stays for what is below it, to be seen by who saw it before. */
+static int
+leave_name(struct wtxn *t, const struct mailbox_row *box, int64_t now_s)
+{
+	uint64_t id;
+	int err = mailbox_make(t, box->account, span_of(box->name), USE_NONE,
+	    true, now_s, &id);
+
+	return err < 0 ? err : acl_copy(t, box->id, id);
+}
+
 static int
 mailbox_delete(struct wtxn *t, struct wreq_mailbox *r)
 {
-	struct span name = span_of(r->name);
 	struct mailbox_row box;
-	uint64_t id;
 	bool has;
 	int err;
 
-	/* RFC 9051 section 6.3.5: INBOX cannot be deleted. */
-	if (is_inbox(r->name))
-		return ERR_DENIED;
-	if ((err = mailbox_access_name(t->db, r->w.actor, name, RIGHT_DELETE,
-	    &box)) < 0 ||
-	    (err = has_children(t, r->w.actor, name, &has)) < 0)
+	if ((err = mailbox_access_name(t->db, r->w.actor, span_of(r->name),
+	    RIGHT_DELETE, &box)) < 0 ||
+	    (err = has_children(t, box.account, span_of(box.name),
+	    &has)) < 0)
 		return err;
+	/* RFC 9051 section 6.3.5: INBOX cannot be deleted. */
+	if (is_inbox(box.name))
+		return ERR_DENIED;
 	r->mailbox_r = box.id;
 	if (box.noselect && has)
 		return ERR_INUSE;
@@ -261,9 +329,8 @@ mailbox_delete(struct wtxn *t, struct wreq_mailbox *r)
 	if (err < 0)
 		return err;
 	if (has)
-		return mailbox_make(t, r->w.actor, name, USE_NONE, true,
-		    r->w.now_s, &id);
-	return prune_parents(t, r->w.actor, name);
+		return leave_name(t, &box, r->w.now_s);
+	return prune_parents(t, box.account, span_of(box.name));
 }
 
 /* ---- RENAME ---- */
@@ -307,7 +374,8 @@ rename_children(struct wtxn *t, uint64_t account, const char *old,
 			break;
 		id = db_u64(s, 0);
 		db_done(s);
-		if ((err = mailbox_access(t->db, account, id, RIGHT_DELETE,
+		/* They come along, whoever may do what with them. */
+		if ((err = mailbox_access(t->db, 0, id, RIGHT_LOOKUP,
 		    &box)) < 0)
 			break;
 		buf_clear(&name);
@@ -347,40 +415,89 @@ rename_inbox(struct wtxn *t, struct wreq_mailbox *r,
 	return err;
 }
 
+/*
+ * The new place of box: in the tree where it is, for with the tree its owner
+ * would change. Another's INBOX keeps its name.
+ */
+static int
+rename_place(struct wtxn *t, const struct wreq_mailbox *r,
+    const struct mailbox_row *box, struct mailbox_place *to)
+{
+	struct mailbox_row other;
+	int err;
+
+	if ((err = new_place(t, r->w.actor, span_of(r->new_name), to)) < 0)
+		return err;
+	if (to->account != box->account ||
+	    (is_inbox(box->name) && box->account != r->w.actor))
+		return ERR_DENIED;
+	err = find_level(t, to->account, to->name, &other);
+	return err == ERR_NOMBOX ? 0 : err < 0 ? err : ERR_EXISTS;
+}
+
 static int
 mailbox_rename(struct wtxn *t, struct wreq_mailbox *r)
 {
-	struct span new_name = span_of(r->new_name);
-	struct mailbox_row box, other;
+	struct mailbox_place to;
+	struct mailbox_row box;
+	const char *new_name;
 	int err;
 
-	if ((err = mailbox_name_check(new_name)) < 0 ||
-	    (err = mailbox_access_name(t->db, r->w.actor, span_of(r->name),
-	    RIGHT_DELETE, &box)) < 0)
+	if ((err = mailbox_access_name(t->db, r->w.actor, span_of(r->name),
+	    RIGHT_DELETE, &box)) < 0 ||
+	    (err = rename_place(t, r, &box, &to)) < 0)
 		return err;
-	err = mailbox_access_name(t->db, r->w.actor, new_name, RIGHT_LOOKUP,
-	    &other);
-	if (err != ERR_NOMBOX)
-		return err < 0 ? err : ERR_EXISTS;
+	new_name = to.name.p;	/* the end of r->new_name */
 	/* A mailbox cannot become a level of itself. */
-	if (is_below(r->new_name, r->name) && !is_inbox(r->name))
+	if (is_below(new_name, box.name) && !is_inbox(box.name))
 		return ERR_BADNAME;
-	if ((err = make_parents(t, r->w.actor, new_name, r->w.now_s)) < 0)
+	if ((err = make_parents(t, box.account, to.name, r->w.now_s)) < 0)
 		return err;
-	if (is_inbox(r->name))
+	if (is_inbox(box.name))
 		return rename_inbox(t, r, &box);
 	r->mailbox_r = box.id;
-	if ((err = rename_one(t, &box, new_name)) < 0 ||
-	    (err = rename_children(t, r->w.actor, r->name,
-	    r->new_name)) < 0)
+	if ((err = rename_one(t, &box, to.name)) < 0 ||
+	    (err = rename_children(t, box.account, box.name,
+	    new_name)) < 0)
 		return err;
-	return prune_parents(t, r->w.actor, span_of(r->name));
+	return prune_parents(t, box.account, span_of(box.name));
 }
 
 /* ---- subscriptions and special uses ---- */
 
+/*
+ * Any name of one's own may be subscribed to; those of others are there or
+ * not, and what one may not see is not (RFC 4314 section 4). A log-in name is
+ * written out, so that LIST finds it.
+ */
 static int
-mailbox_subscribe(struct wtxn *t, struct wreq_mailbox *r, bool on)
+shared_name(struct wtxn *t, const struct wreq_mailbox *r, struct buf *name)
+{
+	struct mailbox_place at;
+	struct mailbox_row box;
+	sqlite3_stmt *s;
+	int err;
+
+	if ((err = mailbox_place(t->db, r->w.actor, span_of(r->name),
+	    &at)) < 0 || at.account == r->w.actor)
+		return err;
+	if ((err = mailbox_access_place(t->db, r->w.actor, &at, RIGHT_LOOKUP,
+	    &box)) < 0 || (err = db_query(t->db, &s, "SELECT name"
+	    " FROM account WHERE id = ?", A_INT(at.account))) < 0)
+		return err;
+	while ((err = db_step(t->db, s)) > 0) {
+		buf_clear(name);
+		buf_adds(name, "Users/");
+		buf_addspan(name, db_span(s, 0));
+		buf_addc(name, '/');
+		buf_addspan(name, at.name);
+	}
+	return err;
+}
+
+static int
+subscribe_name(struct wtxn *t, struct wreq_mailbox *r, struct span name,
+    bool on)
 {
 	struct change *c;
 	int64_t n;
@@ -392,16 +509,31 @@ mailbox_subscribe(struct wtxn *t, struct wreq_mailbox *r, bool on)
 		return err < 0 ? err : ERR_LIMIT;
 	err = on ? db_run(t->db, "INSERT INTO subscription(account, name)"
 	    " VALUES (?, ?) ON CONFLICT DO NOTHING", A_INT(r->w.actor),
-	    A_STR(r->name)) : db_run(t->db, "DELETE FROM subscription"
+	    A_SPAN(name)) : db_run(t->db, "DELETE FROM subscription"
 	    " WHERE account = ? AND name = ?", A_INT(r->w.actor),
-	    A_STR(r->name));
+	    A_SPAN(name));
 	if (err < 0 || sqlite3_changes(t->db->h) == 0)
 		return err;
 	c = changeset_add(t->changes, CHANGE_SUBSCRIPTION, r->w.actor, 0);
 	c->modseq = wtxn_modseq(t);
 	c->on = on;
-	c->name = arena_str(&t->changes->arena, span_of(r->name));
+	c->name = arena_str(&t->changes->arena, name);
 	return 0;
+}
+
+static int
+mailbox_subscribe(struct wtxn *t, struct wreq_mailbox *r, bool on)
+{
+	struct buf name = BUF_INIT;
+	int err;
+
+	buf_adds(&name, r->name);
+	err = shared_name(t, r, &name);
+	/* A subscription outlives what it names. */
+	if (err == 0 || (err == ERR_NOMBOX && !on))
+		err = subscribe_name(t, r, buf_span(&name), on);
+	buf_release(&name);
+	return err;
 }
 
 /* RFC 6154: the use goes from whichever mailbox had it to this one. */
@@ -414,6 +546,8 @@ mailbox_set_use(struct wtxn *t, struct wreq_mailbox *r)
 	if ((err = mailbox_access_name(t->db, r->w.actor, span_of(r->name),
 	    RIGHT_ADMIN, &box)) < 0)
 		return err;
+	if (box.account != r->w.actor)
+		return ERR_DENIED;
 	r->mailbox_r = box.id;
 	if (r->use != USE_NONE && (err = db_run(t->db, "UPDATE mailbox"
 	    " SET special_use = 0, modseq = ? WHERE account = ?"

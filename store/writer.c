@@ -76,7 +76,8 @@ static const struct wreq_ops kinds[WREQ_KINDS] = {
 	[WREQ_PURGE] = { "purge", apply_purge, NULL, NULL, NULL },
 	[WREQ_METADATA] = { "metadata", apply_metadata, always_grows, NULL,
 	    NULL },
-	[WREQ_QUOTA] = { "quota", apply_quota, NULL, NULL, NULL }
+	[WREQ_QUOTA] = { "quota", apply_quota, NULL, NULL, NULL },
+	[WREQ_ACL] = { "acl", apply_acl, NULL, NULL, NULL }
 };
 
 /* ---- listeners ---- */

@@ -208,6 +208,8 @@ static const struct verb {
 	{ "CREATE", imap_parse_create, NULL },
 	{ "DELETE", imap_parse_mailbox_only, NULL },
 	{ "SELECT", imap_parse_select, put_select },
+	{ "SETACL", imap_parse_setacl, NULL },
+	{ "LISTRIGHTS", imap_parse_identifier, NULL },
 	{ "SETMETADATA", imap_parse_setmetadata, NULL },
 	{ "SORT", imap_parse_sort, NULL },
 	{ "THREAD", imap_parse_thread, NULL },

@@ -308,7 +308,7 @@ TEST(test_parse_mailbox_knows_inbox_in_any_case)
 
 TEST(test_parse_mailbox_refuses_bad_names)
 {
-	char long_name[4 * MAILBOX_NAME_MAX + 2];
+	char long_name[4 * MAILBOX_PATH_MAX + 2];
 
 	check_mailbox("a&b", false, NULL, "CANNOT");
 	check_mailbox("\"\xc3\"", false, NULL, "CANNOT");

@@ -40,6 +40,11 @@ static const char *const damages[] = {
 	"DELETE FROM domain",
 	"INSERT INTO metadata SELECT 4711, id, '/private/x', x'' FROM account",
 	"INSERT INTO metadata SELECT id, 4711, '/private/x', x'' FROM mailbox",
+	"INSERT INTO acl SELECT 4711, 0, 0, 1",
+	"INSERT INTO acl SELECT id, 4711, 0, 1 FROM mailbox",
+	"INSERT INTO acl SELECT id, account, 0, 1 FROM mailbox",
+	"INSERT INTO acl SELECT id, 0, 0, 0 FROM mailbox",
+	"INSERT INTO acl SELECT id, 0, 1, 2048 FROM mailbox",
 	"INSERT INTO alias_target VALUES('a@example.org', 'b@example.org')"
 };
 

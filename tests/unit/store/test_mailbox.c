@@ -39,7 +39,7 @@ TEST(mailbox_name_check_knows_good_from_bad)
 
 TEST(mailbox_name_has_a_longest_length)
 {
-	char name[MAILBOX_NAME_MAX + 2], out[MAILBOX_NAME_MAX + 1];
+	char name[MAILBOX_NAME_MAX + 2], out[MAILBOX_PATH_MAX + 1];
 
 	memset(name, 'x', sizeof name);
 	CHECK_EQ(mailbox_name_check(span_make(name, MAILBOX_NAME_MAX)), 0);
@@ -64,8 +64,11 @@ TEST(mailbox_name_canonical_maps_what_means_the_same)
 		{ "a/", "a" },
 		{ "inbox/", "INBOX" },
 		{ "Entwu\xcc\x88rfe", "Entw\xc3\xbcrfe" },
+		{ "Users/a@b/inbox/x", "Users/a@b/INBOX/x" },
+		{ "Users/a@b/", "Users/a@b" },
+		{ "Usersx/a/inbox", "Usersx/a/inbox" },
 	};
-	char out[MAILBOX_NAME_MAX + 1];
+	char out[MAILBOX_PATH_MAX + 1];
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		CHECK_EQ(mailbox_name_canonical(span_of(cases[i].in), out),
@@ -73,6 +76,10 @@ TEST(mailbox_name_canonical_maps_what_means_the_same)
 		CHECK_STR(out, cases[i].out);
 	}
 	CHECK_EQ(mailbox_name_canonical(span_of("a//"), out), ERR_BADNAME);
+	CHECK_EQ(mailbox_name_canonical(span_of("Users//a"), out),
+	    ERR_BADNAME);
+	CHECK_EQ(mailbox_name_canonical(span_of("Users/a//b"), out),
+	    ERR_BADNAME);
 	CHECK_EQ(mailbox_name_canonical(span_of("/"), out), ERR_BADNAME);
 	CHECK_EQ(mailbox_name_canonical(span_of("\xc3"), out), ERR_BADNAME);
 	CHECK_EQ(mailbox_name_canonical(SPAN("a\0b"), out), ERR_BADNAME);
