@@ -55,7 +55,8 @@ policy_sender(const struct resolve_item *item, uint64_t account,
     struct span address, struct verdict *v)
 {
 	say_plain(v, R_NONE);
-	if (!is_own(item, account))
+	if (!is_own(item, account) &&
+	    !(item->result == RESOLVE_OK && item->may_post))
 		say(v, R_NOT_YOURS, "You may not send as <%.*s>: it is not "
 		    "an address of yours", SPAN_ARG(address));
 }

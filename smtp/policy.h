@@ -33,7 +33,8 @@ void policy_mail(const struct policy_mail *p, struct verdict *v);
 
 /*
  * In whose name: the envelope's sender, or an address in From or Sender, of
- * a message that is submitted. item is what its address resolved to.
+ * a message that is submitted. item is what its address resolved to, asked by
+ * the account: what it has the right to post to (RFC 4314) is as its own.
  */
 void policy_sender(const struct resolve_item *item, uint64_t account,
     struct span address, struct verdict *v);

@@ -171,6 +171,7 @@ struct resolve_item {
 	uint64_t *accounts;		/* distinct, aliases followed */
 	size_t account_count;
 	bool is_mailbox;		/* names one account directly */
+	bool may_post;			/* j.actor, as one of the accounts */
 	uint64_t room;			/* bytes that all of them can take */
 };
 
@@ -179,7 +180,9 @@ struct resolve_item {
  * catch-all; aliases followed (depth 10). postmaster and abuse of a hosted
  * domain, when nothing else has them, reach the server's postmaster, or else
  * the first account of the domain, or else the first of all. An address is
- * an account's own to send from if its accounts[] contain the account. room is
+ * an account's own to send from if its accounts[] contain the account, and
+ * may be sent from by who has the right to post (RFC 4314) on a mailbox of
+ * one of them. room is
  * that of the account with the least; UINT64_MAX: none has a quota.
  */
 struct rjob_resolve {

@@ -36,6 +36,31 @@ acl_copy(struct wtxn *t, uint64_t from, uint64_t to)
 	    " WHERE mailbox = ?", A_INT(to), A_INT(from));
 }
 
+int
+acl_may_post(struct db *db, uint64_t actor, uint64_t owner, bool *may)
+{
+	uint64_t id = 0;
+	sqlite3_stmt *s;
+	int err;
+
+	*may = false;
+	while (!*may) {
+		if ((err = db_query(db, &s, "SELECT m.id FROM acl l"
+		    " JOIN mailbox m ON m.id = l.mailbox WHERE l.account"
+		    " IN (0, ?1) AND NOT l.negative AND l.rights & ?2"
+		    " AND m.account = ?3 AND m.name IS NOT NULL AND m.id > ?4"
+		    " ORDER BY m.id LIMIT 1", A_INT(actor),
+		    A_INT(RIGHT_POST), A_INT(owner), A_INT(id))) < 0 ||
+		    (err = db_step(db, s)) <= 0)
+			return err;
+		id = db_u64(s, 0);
+		db_done(s);
+		/* It may have been denied again. */
+		*may = mailbox_rights(db, actor, id, owner) & RIGHT_POST;
+	}
+	return 0;
+}
+
 /* ---- reading ---- */
 
 static void

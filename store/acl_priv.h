@@ -21,4 +21,9 @@ int acl_load(struct db *db, uint64_t mailbox, struct acl_entry **v,
 /* A new mailbox has the list of another (RFC 4314 section 4: CREATE). */
 int acl_copy(struct wtxn *t, uint64_t from, uint64_t to);
 
+/*
+ * Whether actor has the right to post (RFC 4314: p) on any mailbox of owner.
+ */
+int acl_may_post(struct db *db, uint64_t actor, uint64_t owner, bool *may);
+
 #endif

@@ -35,6 +35,9 @@ array_data_release(struct array_data *d, struct budget *budget)
 		free(d->keywords[i]);
 	free(d->keywords);
 	free(d->acl);
+	for (size_t i = 0; i < d->overlay_count; i++)
+		uidset_release(&d->overlays[i].seen);
+	free(d->overlays);
 	free(d->rows);
 	budget_give(budget, d->charged);
 	*d = (struct array_data){ 0 };
@@ -68,6 +71,47 @@ array_data_keyword(struct array_data *d, unsigned i, const char *name)
 	}
 	free(d->keywords[i]);
 	d->keywords[i] = xstrdup(name);
+}
+
+/* ---- \Seen of others ---- */
+
+static struct overlay *
+find_overlay(const struct array_data *d, uint64_t reader)
+{
+	for (size_t i = 0; i < d->overlay_count; i++)
+		if (d->overlays[i].reader == reader)
+			return &d->overlays[i];
+	return NULL;
+}
+
+struct overlay *
+array_data_overlay(struct array_data *d, uint64_t reader)
+{
+	struct overlay *o = find_overlay(d, reader);
+
+	if (o)
+		return o;
+	d->overlays = xreallocarray(d->overlays, d->overlay_count + 1,
+	    sizeof *d->overlays);
+	o = &d->overlays[d->overlay_count++];
+	*o = (struct overlay){ .reader = reader };
+	return o;
+}
+
+static uint64_t
+flags_by(const struct overlay *o, const struct msgrow *row)
+{
+	uint64_t rest = row->flags & ~(uint64_t)FLAG_SEEN;
+
+	return o && uidset_has(&o->seen, row->uid) ? rest | FLAG_SEEN : rest;
+}
+
+uint64_t
+array_data_flags(const struct array_data *d, uint64_t account,
+    const struct msgrow *row)
+{
+	return account == d->account ? row->flags :
+	    flags_by(find_overlay(d, account), row);
 }
 
 /* ---- the array ---- */
@@ -218,16 +262,64 @@ ring_grow(struct mailarray *a)
 
 /* Takes the set. */
 static void
-ring_add(struct mailarray *a, const struct change *c, struct uidset uids)
+ring_add(struct mailarray *a, const struct change *c, uint64_t reader,
+    struct uidset uids)
 {
+	if (uids.n == 0)
+		return;
 	while (a->ring_n == ARRAY_RING || (a->ring_n > 0 &&
 	    a->ring_ranges + uids.n > ARRAY_RING_RANGES))
 		ring_drop_oldest(a);
 	if (a->ring_n == a->ring_cap)
 		ring_grow(a);
 	a->ring[ring_slot(a, a->ring_n++)] = (struct flag_record){
-	    .modseq = c->modseq, .origin = c->origin, .uids = uids };
+	    .modseq = c->modseq, .origin = c->origin, .reader = reader,
+	    .uids = uids };
 	a->ring_ranges += uids.n;
+	a->flags_modseq = c->modseq;
+}
+
+/* A flag change while it is made, with what it comes to. */
+struct flags_work {
+	const struct change *c;
+	struct overlay *overlay;	/* NULL: \Seen is the owner's */
+	struct uidset on, off;		/* of the overlay */
+	struct uidset shared, own;	/* what changed, for whom */
+};
+
+/* Whether the row changes. */
+static bool
+change_row(struct flags_work *w, struct msgrow *row)
+{
+	uint64_t old = w->overlay ? flags_by(w->overlay, row) : row->flags;
+	uint64_t new = change_apply_flags(w->c, old), diff = old ^ new;
+
+	if (row->modseq > w->c->max_modseq || diff == 0)
+		return false;
+	if (!w->overlay)
+		row->flags = new;
+	else
+		row->flags ^= diff & ~(uint64_t)FLAG_SEEN;
+	row->modseq = w->c->modseq;
+	if (w->overlay && (diff & FLAG_SEEN))
+		uidset_add(new & FLAG_SEEN ? &w->on : &w->off, row->uid,
+		    row->uid);
+	/* \Seen is news to who has read it alone. */
+	uidset_add(diff == FLAG_SEEN ? &w->own : &w->shared, row->uid,
+	    row->uid);
+	return true;
+}
+
+static void
+take_unread(struct uidset *seen, const struct uidset *off)
+{
+	struct uidset left = { 0 };
+
+	if (off->n == 0)
+		return;
+	uidset_subtract(&left, seen, off);
+	uidset_release(seen);
+	*seen = left;
 }
 
 /*
@@ -237,31 +329,31 @@ ring_add(struct mailarray *a, const struct change *c, struct uidset uids)
 static void
 apply_flags(struct mailarray *a, const struct change *c)
 {
-	bool watched = !list_is_empty(&a->views);
-	struct uidset hit = { 0 };
+	struct flags_work w = { .c = c };
 
+	if (c->reader)
+		w.overlay = array_data_overlay(&a->d, c->reader);
 	for (size_t r = 0; r < c->uids.n; r++) {
 		const struct uidrange *range = &c->uids.v[r];
 
 		for (size_t i = array_seek(a, range->lo); i < a->d.n &&
-		    a->d.rows[i].uid <= range->hi; i++) {
-			struct msgrow *row = &a->d.rows[i];
-			uint64_t flags = change_apply_flags(c, row->flags);
-
-			if (row->modseq > c->max_modseq ||
-			    flags == row->flags)
-				continue;
-			row->flags = flags;
-			row->modseq = c->modseq;
-			note_unseen(a, row);
-			if (watched)
-				uidset_add(&hit, row->uid, row->uid);
-		}
+		    a->d.rows[i].uid <= range->hi; i++)
+			if (change_row(&w, &a->d.rows[i]))
+				note_unseen(a, &a->d.rows[i]);
 	}
-	if (hit.n == 0)
-		return;
-	ring_add(a, c, hit);
-	a->flags_modseq = c->modseq;
+	if (w.overlay) {
+		uidset_merge(&w.overlay->seen, &w.on);
+		take_unread(&w.overlay->seen, &w.off);
+		uidset_release(&w.on);
+		uidset_release(&w.off);
+	}
+	/* An array that nobody looks at keeps no ring. */
+	if (list_is_empty(&a->views)) {
+		uidset_release(&w.shared);
+		uidset_release(&w.own);
+	}
+	ring_add(a, c, 0, w.shared);
+	ring_add(a, c, c->reader ? c->reader : a->d.account, w.own);
 }
 
 /* ---- expunges and the graveyard ---- */

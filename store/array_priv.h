@@ -48,6 +48,17 @@ struct array_data {
 	unsigned keyword_count;
 	struct acl_entry *acl;		/* malloc */
 	size_t acl_count;
+	struct overlay *overlays;	/* malloc */
+	size_t overlay_count;
+};
+
+/*
+ * What one who is not the owner has read: the \Seen of its account. May have
+ * UIDs that are gone, or not here yet.
+ */
+struct overlay {
+	uint64_t reader;
+	struct uidset seen;
 };
 
 struct grave {
@@ -60,6 +71,7 @@ struct grave {
 
 struct flag_record {
 	uint64_t modseq, origin;
+	uint64_t reader;		/* whose \Seen changed; 0: others too */
 	struct uidset uids;		/* those that changed */
 };
 
@@ -104,6 +116,13 @@ int array_data_reserve(struct array_data *d, size_t n,
 
 /* Adds a keyword name (copied) at index i of keywords. */
 void array_data_keyword(struct array_data *d, unsigned i, const char *name);
+
+/* The overlay of an account, made if there is none. */
+struct overlay *array_data_overlay(struct array_data *d, uint64_t reader);
+
+/* A row's flags as an account sees them. */
+uint64_t array_data_flags(const struct array_data *d, uint64_t account,
+    const struct msgrow *row);
 
 void array_init(struct mailarray *a, struct hub *hub, uint64_t mailbox);
 void array_release(struct mailarray *a, struct budget *budget);

@@ -61,7 +61,11 @@ struct change {
 	struct acl_entry *acl;	/* in the set's arena */
 	size_t acl_count;
 	const char *entry;	/* of metadata; the mailbox is 0: the server's */
-	uint64_t reader;	/* whose private entry; 0: shared */
+	/*
+	 * Of metadata: whose private entry; 0: shared. Of flags: whose \Seen
+	 * it is that set and clear mean; 0: the owner's, in the rows.
+	 */
+	uint64_t reader;
 };
 
 struct changeset {

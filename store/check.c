@@ -114,6 +114,16 @@ static const struct {
 	  " WHERE m.id = l.mailbox AND m.account <> l.account)"
 	  " OR (l.account <> 0 AND NOT EXISTS (SELECT 1 FROM account a"
 	  " WHERE a.id = l.account AND a.state < 2))" },
+	{ "what others have read is theirs, in a mailbox that is there",
+	  "SELECT s.mailbox, s.account, s.uid_lo, s.uid_hi FROM seen s"
+	  " WHERE s.uid_lo < 1 OR s.uid_hi < s.uid_lo OR NOT EXISTS"
+	  " (SELECT 1 FROM mailbox m WHERE m.id = s.mailbox"
+	  " AND m.account <> s.account AND s.uid_hi < m.uidnext)"
+	  " OR NOT EXISTS (SELECT 1 FROM account a WHERE a.id = s.account)" },
+	{ "ranges of what others have read do not touch",
+	  "SELECT s.mailbox, s.account, s.uid_lo, n.uid_lo FROM seen s"
+	  " JOIN seen n ON n.mailbox = s.mailbox AND n.account = s.account"
+	  " AND n.uid_lo > s.uid_lo AND n.uid_lo <= s.uid_hi + 1" },
 	{ "a queued message has a body, and somebody waits for it",
 	  "SELECT q.id, q.body FROM queue q WHERE NOT EXISTS"
 	  " (SELECT 1 FROM body b WHERE b.id = q.body) OR NOT EXISTS"

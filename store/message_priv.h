@@ -44,6 +44,7 @@ int message_remove(struct wtxn *t, const struct mailbox_row *box,
  */
 struct message_copy {
 	struct mailbox_row *from, *to;
+	uint64_t actor;			/* whose \Seen comes along */
 	bool move;
 	uint64_t origin;
 	int64_t now_s;

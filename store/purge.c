@@ -265,6 +265,10 @@ purge_accounts(struct slice *p)
 	    " (SELECT id FROM account WHERE deleted IS NOT NULL) AND EXISTS"
 	    " (SELECT 1 FROM account WHERE deleted IS NOT NULL)")) < 0)
 		return err;
+	if ((err = db_run(db, "DELETE FROM seen WHERE account IN"
+	    " (SELECT id FROM account WHERE deleted IS NOT NULL) AND EXISTS"
+	    " (SELECT 1 FROM account WHERE deleted IS NOT NULL)")) < 0)
+		return err;
 	return db_run(db, "DELETE FROM account WHERE deleted IS NOT NULL"
 	    " AND NOT EXISTS (SELECT 1 FROM mailbox m"
 	    " WHERE m.account = account.id AND m.dropped IS NOT NULL)");

@@ -14,6 +14,9 @@
 #include "store/read_priv.h"
 #include "store/write.h"
 
+/* Ranges of others' \Seen are charged to the budget so many at a time. */
+#define OVERLAY_CHARGE 1024
+
 /* ---- the slice, on a reader ---- */
 
 /*
@@ -96,6 +99,34 @@ load_keywords(struct reader *r, struct rjob_load *l)
 	return err;
 }
 
+/* \Seen of all who are not the owner, for whoever of them opens it. */
+static int
+load_seen(struct reader *r, struct rjob_load *l)
+{
+	struct overlay *o = NULL;
+	sqlite3_stmt *s;
+	size_t n = 0;
+	int err;
+
+	if ((err = db_query(r->db, &s, "SELECT account, uid_lo, uid_hi"
+	    " FROM seen WHERE mailbox = ? ORDER BY account, uid_lo",
+	    A_INT(l->mailbox))) < 0)
+		return err;
+	while ((err = db_step(r->db, s)) > 0) {
+		if (!o || o->reader != db_u64(s, 0))
+			o = array_data_overlay(&l->d, db_u64(s, 0));
+		if (n++ % OVERLAY_CHARGE == 0 && (err = budget_take(l->budget,
+		    OVERLAY_CHARGE * sizeof *o->seen.v)) < 0) {
+			db_done(s);
+			return err;
+		}
+		if (n % OVERLAY_CHARGE == 1)
+			l->d.charged += OVERLAY_CHARGE * sizeof *o->seen.v;
+		uidset_add(&o->seen, db_u32(s, 1), db_u32(s, 2));
+	}
+	return err;
+}
+
 int
 slice_load(struct reader *r, struct rjob *j)
 {
@@ -117,7 +148,8 @@ slice_load(struct reader *r, struct rjob *j)
 	if ((err = array_data_reserve(&l->d, row.messages, l->budget)) < 0 ||
 	    (err = load_rows(r, l)) < 0 ||
 	    (err = acl_load(r->db, l->mailbox, &l->d.acl,
-	    &l->d.acl_count)) < 0)
+	    &l->d.acl_count)) < 0 ||
+	    (err = load_seen(r, l)) < 0)
 		return err;
 	return load_keywords(r, l);
 }

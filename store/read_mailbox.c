@@ -8,6 +8,7 @@
 #include "server/base/xalloc.h"
 #include "store/quota_priv.h"
 #include "store/read_priv.h"
+#include "store/seen_priv.h"
 
 /* ---- what both need ---- */
 
@@ -35,6 +36,18 @@ count_recent(struct db *db, uint64_t mailbox, uint32_t recent_uid,
 		return err;
 	info->recent = (uint32_t)n;
 	return 0;
+}
+
+/* To one who is not the owner: nothing is recent, and \Seen is its own. */
+static int
+count_own(struct db *db, uint64_t actor, struct mailbox_info *info)
+{
+	uint32_t seen;
+	int err = seen_count(db, info->id, actor, &seen);
+
+	info->recent = 0;
+	info->unseen = info->messages - MIN(seen, info->messages);
+	return err;
 }
 
 static bool
@@ -162,7 +175,7 @@ slice_lookup(struct reader *r, struct rjob *j)
 	    row.account, &l->info.room)) < 0))
 		return err;
 	if (row.account != j->actor)
-		return 0;
+		return count_own(r->db, j->actor, &l->info);
 	return count_recent(r->db, row.id, row.recent_uid, &l->info);
 }
 
@@ -394,11 +407,14 @@ slice_list(struct reader *r, struct rjob *j)
 	    (err = read_own_boxes(r->db, &b)) < 0 ||
 	    (err = read_shared_boxes(r->db, &b)) < 0)
 		return err;
-	for (size_t i = 0; i < l->box_count; i++)
-		if (l->boxes[i].account == j->actor &&
-		    (err = count_recent(r->db, l->boxes[i].id,
-		    b.recent_uids[i], &l->boxes[i])) < 0)
+	for (size_t i = 0; i < l->box_count; i++) {
+		struct mailbox_info *box = &l->boxes[i];
+
+		err = box->account == j->actor ? count_recent(r->db, box->id,
+		    b.recent_uids[i], box) : count_own(r->db, j->actor, box);
+		if (err < 0)
 			return err;
+	}
 	if (l->box_count)
 		qsort(l->boxes, l->box_count, sizeof *l->boxes, box_compare);
 	finish_boxes(l);

@@ -11,6 +11,7 @@
 
 #include "server/base/err.h"
 #include "server/base/xalloc.h"
+#include "store/acl_priv.h"
 #include "store/directory_priv.h"
 #include "store/mime/address.h"
 #include "store/quota_priv.h"
@@ -360,6 +361,20 @@ find_room(struct db *db, struct resolve_item *it)
 	return err == ERR_NOUSER ? 0 : err;
 }
 
+/* Whether who asks may send in the name of one of them. */
+static int
+find_post(struct db *db, uint64_t actor, struct resolve_item *it)
+{
+	int err = 0;
+
+	it->may_post = false;
+	for (size_t i = 0; actor && i < it->account_count && err == 0 &&
+	    !it->may_post; i++)
+		err = acl_may_post(db, actor, it->accounts[i],
+		    &it->may_post);
+	return err;
+}
+
 /* tmp is the walk's; what the item keeps goes into the job's arena. */
 static int
 resolve_item(struct reader *r, struct rjob_resolve *job, struct arena *tmp,
@@ -382,7 +397,9 @@ resolve_item(struct reader *r, struct rjob_resolve *job, struct arena *tmp,
 	    w.account_count * sizeof *w.accounts);
 	if (it->reason)
 		it->reason = arena_str(job->arena, span_of(it->reason));
-	return err < 0 ? err : find_room(r->db, it);
+	if (err < 0 || (err = find_room(r->db, it)) < 0)
+		return err;
+	return find_post(r->db, job->j.actor, it);
 }
 
 int

@@ -434,6 +434,12 @@ view_count(const struct view *v)
 	return (uint32_t)(st->told_rows + ghost_count(st));
 }
 
+static uint64_t
+own_flags(const struct view *v, const struct msgrow *row)
+{
+	return array_data_flags(&v->array->d, v->account, row);
+}
+
 bool
 view_get(const struct view *v, uint32_t seq, struct msgrow *row)
 {
@@ -443,6 +449,7 @@ view_get(const struct view *v, uint32_t seq, struct msgrow *row)
 	if (!st->ghosts) {
 		assert(seq >= 1 && index < st->told_rows);
 		*row = v->array->d.rows[index];
+		row->flags = own_flags(v, row);
 		return false;
 	}
 	assert(seq >= 1 && index < st->told_rows + ghost_count(st));
@@ -452,10 +459,12 @@ view_get(const struct view *v, uint32_t seq, struct msgrow *row)
 
 		if (g->below + before == index) {
 			*row = array_grave(v->array, g->grave)->row;
+			row->flags = own_flags(v, row);
 			return true;
 		}
 	}
 	*row = v->array->d.rows[index - before];
+	row->flags = own_flags(v, row);
 	return false;
 }
 
@@ -497,10 +506,9 @@ view_next_uid(const struct view *v, uint32_t uid)
 	return next;
 }
 
-uint32_t
-view_first_unseen(const struct view *v)
+static uint32_t
+first_unseen(const struct view *v, const struct view_state *st)
 {
-	const struct view_state *st = view_look(v);
 	size_t row = array_first_unseen(v->array);
 
 	for (size_t i = st->ghost_head; i < st->ghost_end; i++) {
@@ -514,6 +522,36 @@ view_first_unseen(const struct view *v)
 	if (row >= st->told_rows)
 		return 0;
 	return view_find_uid(v, v->array->d.rows[row].uid);
+}
+
+/* The first living row up to the mark that the reader has not read. */
+static uint32_t
+first_unseen_by(const struct view *v, const struct view_state *st)
+{
+	const struct array_data *d = &v->array->d;
+	const struct uidset *seen =
+	    &array_data_overlay(&v->array->d, v->account)->seen;
+	size_t r = 0;
+
+	for (size_t i = 0; i < st->told_rows; i++) {
+		uint32_t uid = d->rows[i].uid;
+
+		while (r < seen->n && seen->v[r].hi < uid)
+			r++;
+		if (r == seen->n || uid < seen->v[r].lo)
+			return view_find_uid(v, uid);
+	}
+	return 0;
+}
+
+uint32_t
+view_first_unseen(const struct view *v)
+{
+	const struct view_state *st = view_look(v);
+
+	if (v->account != v->array->d.account)
+		return first_unseen_by(v, st);
+	return first_unseen(v, st);
 }
 
 /* The set holds ranges; what counts is who of them is still shown. */
@@ -618,6 +656,8 @@ flags_collect(struct view *v)
 
 		if (r->modseq <= v->told_flags_modseq)
 			break;
+		if (r->reader && r->reader != v->account)
+			continue;
 		if (r->origin == 0 || r->origin != v->id)
 			others[n++] = &r->uids;
 	}

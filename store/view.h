@@ -59,7 +59,10 @@ unsigned view_rights(const struct view *v);
 
 uint32_t view_count(const struct view *v);	/* EXISTS as told, with ghosts */
 uint32_t view_recent_count(const struct view *v);
-/* The first without \Seen, as told; 0: none. */
+/*
+ * The first without \Seen, as told; 0: none. Of a mailbox of others right
+ * after it was opened only.
+ */
 uint32_t view_first_unseen(const struct view *v);
 
 /*

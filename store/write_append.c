@@ -3,6 +3,7 @@
 #include "store/body.h"
 #include "store/message_priv.h"
 #include "store/queue_priv.h"
+#include "store/seen_priv.h"
 
 static void
 append_free(struct op *op)
@@ -46,16 +47,17 @@ append_ended(struct store *store, struct wreq *w, int err)
 		spool_ended(store, r->msgs[i].spool, err);
 }
 
+/* seen: where \Seen is not the rows', what the actor has read. */
 static int
 append_one(struct wtxn *t, const struct wreq_append *r,
-    struct mailbox_row *box, struct append_msg *a)
+    struct mailbox_row *box, struct append_msg *a, struct uidset *seen)
 {
 	struct message m = {
 		.row.size = (uint32_t)shown_size(a->spool->digest),
 		.row.internaldate_s = a->internaldate_s,
 		.savedate_s = r->w.now_s
 	};
-	uint64_t content, keywords;
+	uint64_t content, keywords, own = 0;
 	int err;
 
 	if ((err = keyword_bits(t, box, a->keywords, a->keyword_count,
@@ -67,13 +69,32 @@ append_one(struct wtxn *t, const struct wreq_append *r,
 	/* RFC 4314 section 4: flags one has no right to set are left out. */
 	m.row.flags = ((a->flags & FLAG_SYSTEM_MASK) | keywords) &
 	    flags_allowed(box->rights);
+	if (seen_reader(r->w.actor, box))
+		own = m.row.flags & FLAG_SEEN;
+	m.row.flags ^= own;
 	m.row.body = wtxn_id(t);
 	if ((err = body_put(t->db, m.row.body, content, 1,
 	    (struct span){ 0 })) < 0 ||
 	    (err = message_put(t, box, &m, r->w.origin)) < 0)
 		return err;
 	a->uid_r = m.row.uid;
+	if (own)
+		uidset_add(seen, a->uid_r, a->uid_r);
 	return 0;
+}
+
+static int
+append_all(struct wtxn *t, struct wreq_append *r, struct mailbox_row *box)
+{
+	struct uidset seen = { 0 };
+	int err = 0;
+
+	for (size_t i = 0; i < r->msg_count && err == 0; i++)
+		err = append_one(t, r, box, &r->msgs[i], &seen);
+	if (err == 0)
+		err = seen_arrived(t, box, r->w.actor, r->w.origin, &seen);
+	uidset_release(&seen);
+	return err;
 }
 
 /*
@@ -109,9 +130,8 @@ apply_append(struct wtxn *t, struct wreq *w)
 		bytes += shown_size(r->msgs[i].spool->digest);
 	if ((err = account_check(t, box.account, bytes, r->msg_count)) < 0)
 		return err;
-	for (size_t i = 0; i < r->msg_count; i++)
-		if ((err = append_one(t, r, &box, &r->msgs[i])) < 0)
-			return err;
+	if ((err = append_all(t, r, &box)) < 0)
+		return err;
 	r->uidvalidity_r = box.uidvalidity;
 	if (r->msg_count == 0)
 		return 0;

@@ -6,6 +6,7 @@
 #include "server/base/xalloc.h"
 #include "store/body.h"
 #include "store/message_priv.h"
+#include "store/seen_priv.h"
 
 static void
 copy_free(struct op *op)
@@ -97,28 +98,80 @@ remove_sources(struct wtxn *t, struct message_copy *c,
 	return 0;
 }
 
+/* \Seen on its way: it is the actor's, wherever it is kept. */
+struct carried {
+	uint64_t from, to;	/* whose in the mailbox, as seen_reader has it */
+	struct uidset read;	/* in the source, if from */
+	struct uidset arrived;	/* in the target, if to */
+	bool is_seen;		/* the message at hand is for arrived */
+};
+
+static int
+carry_begin(struct wtxn *t, const struct message_copy *c,
+    const struct rows *rows, struct carried *s)
+{
+	*s = (struct carried){ .from = seen_reader(c->actor, c->from),
+	    .to = seen_reader(c->actor, c->to) };
+	return s->from ? seen_read(t->db, c->from->id, s->from,
+	    rows->v[0].row.uid, rows->v[rows->n - 1].row.uid, &s->read) : 0;
+}
+
+/* Makes the flags of a row those that it has in the target. */
+static void
+carry_flags(const struct message_copy *c, struct carried *s,
+    struct msgrow *row)
+{
+	const uint64_t seen = FLAG_SEEN;
+
+	if (s->from)
+		row->flags = (row->flags & ~seen) |
+		    (uidset_has(&s->read, row->uid) ? seen : 0);
+	/* RFC 4314 section 4: what one may not set is left behind. */
+	row->flags &= flags_allowed(c->to->rights);
+	s->is_seen = s->to && (row->flags & seen);
+	if (s->to)
+		row->flags &= ~seen;
+}
+
+static int
+put_target(struct wtxn *t, struct message_copy *c, struct keyword_map *map,
+    struct carried *s, struct message *m)
+{
+	int err;
+
+	carry_flags(c, s, &m->row);
+	m->savedate_s = c->now_s;
+	if ((err = keyword_map_flags(t, map, c->from, c->to,
+	    &m->row.flags)) < 0 ||
+	    (!c->move && (err = body_ref(t->db, m->row.body)) < 0) ||
+	    (err = message_put(t, c->to, m, c->origin)) < 0)
+		return err;
+	uidset_add(&c->target, m->row.uid, m->row.uid);
+	if (s->is_seen)
+		uidset_add(&s->arrived, m->row.uid, m->row.uid);
+	return 0;
+}
+
 static int
 put_targets(struct wtxn *t, struct message_copy *c, struct rows *rows)
 {
 	struct keyword_map map = { .same = c->from->id == c->to->id };
-	int err;
+	struct carried seen;
+	int err = carry_begin(t, c, rows, &seen);
 
-	for (size_t i = 0; i < rows->n; i++) {
+	for (size_t i = 0; i < rows->n && err == 0; i++) {
 		struct message *m = &rows->v[i];
 
 		c->old_flags[i] = m->row.flags;
 		uidset_add(&c->source, m->row.uid, m->row.uid);
-		m->savedate_s = c->now_s;
-		/* RFC 4314 section 4: what one may not set is left behind. */
-		m->row.flags &= flags_allowed(c->to->rights);
-		if ((err = keyword_map_flags(t, &map, c->from, c->to,
-		    &m->row.flags)) < 0 ||
-		    (!c->move && (err = body_ref(t->db, m->row.body)) < 0) ||
-		    (err = message_put(t, c->to, m, c->origin)) < 0)
-			return err;
-		uidset_add(&c->target, m->row.uid, m->row.uid);
+		err = put_target(t, c, &map, &seen, m);
 	}
-	return c->move ? remove_sources(t, c, rows) : 0;
+	if (err == 0)
+		err = seen_arrived(t, c->to, seen.to, c->origin,
+		    &seen.arrived);
+	uidset_release(&seen.read);
+	uidset_release(&seen.arrived);
+	return err < 0 || !c->move ? err : remove_sources(t, c, rows);
 }
 
 /* What changed hands between accounts. */
@@ -183,7 +236,8 @@ apply_copy(struct wtxn *t, struct wreq *w)
 {
 	struct wreq_copy *r = (struct wreq_copy *)w;
 	struct mailbox_row from, to;
-	struct message_copy c = { .from = &from, .to = &to, .move = r->move,
+	struct message_copy c = { .from = &from, .to = &to,
+	    .actor = w->actor, .move = r->move,
 	    .origin = w->origin, .now_s = w->now_s };
 	int err;
 

@@ -1,6 +1,7 @@
 #include "server/base/err.h"
 #include "server/base/xalloc.h"
 #include "store/message_priv.h"
+#include "store/seen_priv.h"
 
 static void
 flags_free(struct op *op)
@@ -58,6 +59,7 @@ make_rule(struct wtxn *t, const struct wreq_flags *r,
 	bits |= r->flags & FLAG_SYSTEM_MASK;
 	bits &= allowed;
 	*rule = (struct change){ .kind = CHANGE_FLAGS,
+	    .reader = seen_reader(r->w.actor, box),
 	    .max_modseq = r->unchanged_since };
 	if (r->how != FLAGS_REMOVE)
 		rule->set = bits;
@@ -103,6 +105,53 @@ scan_range(struct wtxn *t, struct wreq_flags *r, struct mailbox_row *box,
 	return err;
 }
 
+/* What a rule comes to for one who is not the owner. */
+struct own_work {
+	struct uidset hit;	/* whose row changes, if just in its modseq */
+	struct uidset on, off;	/* whose \Seen does */
+};
+
+/* The same as scan_range, with \Seen of the rule's reader. */
+static int
+scan_own(struct wtxn *t, struct wreq_flags *r, struct mailbox_row *box,
+    const struct change *rule, const struct uidrange *range,
+    struct own_work *w)
+{
+	const uint64_t seen_bit = FLAG_SEEN;
+	struct uidset seen = { 0 };
+	sqlite3_stmt *s;
+	int err;
+
+	if ((err = seen_read(t->db, box->id, rule->reader, range->lo,
+	    range->hi, &seen)) < 0 ||
+	    (err = db_query(t->db, &s, "SELECT uid, flags, modseq, size"
+	    " FROM msg WHERE mailbox = ? AND uid BETWEEN ? AND ?",
+	    A_INT(box->id), A_INT(range->lo), A_INT(range->hi))) < 0)
+		goto out;
+	while ((err = db_step(t->db, s)) > 0) {
+		uint32_t uid = db_u32(s, 0);
+		uint64_t row = db_u64(s, 1), rest = row & ~seen_bit;
+		uint64_t old = uidset_has(&seen, uid) ? rest | seen_bit : rest;
+		uint64_t new = change_apply_flags(rule, old);
+
+		if (db_u64(s, 2) > rule->max_modseq) {
+			uidset_add(&r->modified_r, uid, uid);
+			continue;
+		}
+		if (new == old)
+			continue;
+		uidset_add(&w->hit, uid, uid);
+		if ((new ^ old) & seen_bit)
+			uidset_add(new & seen_bit ? &w->on : &w->off, uid,
+			    uid);
+		recount(box, row, (new & ~seen_bit) | (row & seen_bit),
+		    db_u32(s, 3));
+	}
+out:
+	uidset_release(&seen);
+	return err;
+}
+
 static int
 update_range(struct wtxn *t, const struct mailbox_row *box,
     const struct change *rule, const struct uidrange *range)
@@ -125,6 +174,7 @@ tell_flags(struct wtxn *t, const struct wreq_flags *r,
 
 	c->modseq = wtxn_modseq(t);
 	c->origin = r->w.origin;
+	c->reader = rule->reader;
 	c->set = rule->set;
 	c->clear = rule->clear;
 	c->max_modseq = rule->max_modseq;
@@ -160,6 +210,35 @@ update_all(struct wtxn *t, const struct wreq_flags *r,
 	return 0;
 }
 
+/* One who is not the owner changes its own \Seen, and else the rows. */
+static int
+change_own(struct wtxn *t, struct wreq_flags *r, struct mailbox_row *box,
+    const struct change *rule, bool *any)
+{
+	const uint64_t others = ~(uint64_t)FLAG_SEEN;
+	struct own_work w = { 0 };
+	int err = 0;
+
+	for (size_t i = 0; i < r->uids.n && err == 0; i++)
+		err = scan_own(t, r, box, rule, &r->uids.v[i], &w);
+	for (size_t i = 0; i < w.hit.n && err == 0; i++)
+		err = db_run(t->db, "UPDATE msg SET flags = (flags & ?1) | ?2,"
+		    " modseq = ?3 WHERE mailbox = ?4"
+		    " AND uid BETWEEN ?5 AND ?6",
+		    A_INT(~(rule->clear & others)), A_INT(rule->set & others),
+		    A_INT(wtxn_modseq(t)), A_INT(box->id),
+		    A_INT(w.hit.v[i].lo), A_INT(w.hit.v[i].hi));
+	if (err == 0)
+		err = seen_put(t, box->id, rule->reader, &w.on);
+	if (err == 0)
+		err = seen_take(t, box->id, rule->reader, &w.off);
+	*any = w.hit.n > 0;
+	uidset_release(&w.hit);
+	uidset_release(&w.on);
+	uidset_release(&w.off);
+	return err;
+}
+
 static int
 change_rows(struct wtxn *t, struct wreq_flags *r, struct mailbox_row *box,
     const struct change *rule, bool *any)
@@ -167,6 +246,8 @@ change_rows(struct wtxn *t, struct wreq_flags *r, struct mailbox_row *box,
 	sqlite3_int64 changed;
 	int err;
 
+	if (rule->reader)
+		return change_own(t, r, box, rule, any);
 	if (is_countable(rule)) {
 		if ((err = update_all(t, r, box, rule, &changed)) < 0)
 			return err;

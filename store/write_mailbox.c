@@ -400,7 +400,8 @@ rename_inbox(struct wtxn *t, struct wreq_mailbox *r,
 	struct uidrange everything = { 1, UINT32_MAX };
 	struct uidset all = { .v = &everything, .n = 1 };
 	struct mailbox_row to;
-	struct message_copy c = { .from = inbox, .to = &to, .move = true,
+	struct message_copy c = { .from = inbox, .to = &to,
+	    .actor = r->w.actor, .move = true,
 	    .origin = r->w.origin, .now_s = r->w.now_s };
 	int err;
 

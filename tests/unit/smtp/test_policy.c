@@ -40,7 +40,12 @@ TEST(test_policy_sender_must_be_the_accounts_own)
 	policy_sender(&item, 8, SPAN("a@b"), &v);
 	CHECK_EQ(v.reply, R_NOT_YOURS);
 	CHECK(strstr(v.text, "<a@b>"));
+	item.may_post = true;
+	policy_sender(&item, 8, SPAN("a@b"), &v);
+	CHECK_EQ(v.reply, R_NONE);
 	item.result = RESOLVE_ELSEWHERE;
+	policy_sender(&item, 8, SPAN("a@b"), &v);
+	CHECK_EQ(v.reply, R_NOT_YOURS);
 	policy_sender(&item, 7, SPAN("a@b"), &v);
 	CHECK_EQ(v.reply, R_NOT_YOURS);
 }

@@ -1,6 +1,7 @@
 #include "store/acl.h"
 
 #include "server/base/xalloc.h"
+#include "store/seen_priv.h"
 #include "tests/unit/store/fixture.h"
 
 enum { OWNER = 1, BOB = 2, CARL = 3, ANYONE = 0 };
@@ -140,6 +141,71 @@ TEST(test_acl_of_a_deleted_account_goes)
 	fixture_free(f);
 }
 
+/* The ranges in the database, as one set. */
+static struct uidset
+seen_by(struct fixture *f, uint64_t mailbox, uint64_t reader)
+{
+	struct uidset s = { 0 };
+
+	CHECK_EQ(seen_read(&f->store->db, mailbox, reader, 1, UINT32_MAX,
+	    &s), 0);
+	return s;
+}
+
+static uint32_t
+pick(uint32_t *state, uint32_t below)
+{
+	*state = *state * 1664525u + 1013904223u;
+	return (*state >> 8) % below;
+}
+
+/* Changes a range of bob's \Seen; its last is up to two beyond the last. */
+static void
+mark(struct fixture *f, uint64_t inbox, uint64_t bob, bool on,
+    struct uidrange r)
+{
+	struct wreq_flags *w = wreq_flags_new(&f->env, NULL);
+
+	w->w.actor = bob;
+	w->mailbox = inbox;
+	uidset_add(&w->uids, r.lo, r.hi);
+	w->how = on ? FLAGS_ADD : FLAGS_REMOVE;
+	w->flags = FLAG_SEEN;
+	CHECK_EQ(fixture_run(f, &w->w), 0);
+}
+
+TEST(test_seen_is_each_readers_own)
+{
+	struct fixture *f = fixture_new();
+	uint64_t inbox = fixture_mailbox(f, "ann@example.org", "INBOX");
+	bool want[12] = { false };
+	uint32_t state = 7;
+	uint64_t bob;
+
+	CHECK_EQ(fixture_add_account(f, "bob@example.org"), 0);
+	bob = fixture_account(f, "bob@example.org");
+	grant(f, RIGHT_READ | RIGHT_SEEN, false);
+	fixture_fill(f, inbox, 10);
+	for (int i = 0; i < 100; i++) {
+		uint32_t lo = 1 + pick(&state, 10);
+		struct uidrange r = { lo, lo + pick(&state, 4) };
+		bool on = pick(&state, 2);
+		struct uidset seen;
+
+		mark(f, inbox, bob, on, r);
+		for (uint32_t uid = r.lo; uid <= MIN(r.hi, 10); uid++)
+			want[uid] = on;
+		seen = seen_by(f, inbox, bob);
+		for (uint32_t uid = 1; uid <= 11; uid++)
+			CHECK_EQ(uidset_has(&seen, uid), want[uid]);
+		uidset_release(&seen);
+	}
+	/* The owner has read none of them. */
+	CHECK_EQ(fixture_row(f, inbox).unseen, 10);
+	CHECK_EQ(fixture_get(f, "SELECT count(*) FROM msg WHERE flags"), 0);
+	fixture_free(f);	/* with check.c's blessing */
+}
+
 int
 main(void)
 {
@@ -150,6 +216,7 @@ main(void)
 		cmocka_unit_test(
 		    test_access_all_rights_asked_for_are_needed),
 		cmocka_unit_test(test_acl_of_a_deleted_account_goes),
+		cmocka_unit_test(test_seen_is_each_readers_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,6 +45,20 @@ static const char *const damages[] = {
 	"INSERT INTO acl SELECT id, account, 0, 1 FROM mailbox",
 	"INSERT INTO acl SELECT id, 0, 0, 0 FROM mailbox",
 	"INSERT INTO acl SELECT id, 0, 1, 2048 FROM mailbox",
+	"INSERT INTO seen SELECT m.id, a.id, 1, 4"
+	" FROM mailbox m JOIN account a ON a.id <> m.account"
+	" WHERE m.name = 'INBOX' AND a.name = 'bob@example.org'",
+	"INSERT INTO seen SELECT m.id, a.id, 2, 1"
+	" FROM mailbox m JOIN account a ON a.id <> m.account"
+	" WHERE m.name = 'INBOX' AND a.name = 'bob@example.org'",
+	"INSERT INTO seen SELECT m.id, a.id, 1, 1"
+	" FROM mailbox m JOIN account a ON a.id <> m.account"
+	" WHERE m.name = 'INBOX' AND a.name = 'bob@example.org'"
+	"; INSERT INTO seen SELECT mailbox, account, 2, 2 FROM seen",
+	"INSERT INTO seen SELECT id, 4711, 1, 1 FROM mailbox"
+	" WHERE name = 'INBOX'",
+	"INSERT INTO seen SELECT id, account, 1, 1 FROM mailbox"
+	" WHERE name = 'INBOX'",
 	"INSERT INTO alias_target VALUES('a@example.org', 'b@example.org')"
 };
 
@@ -53,6 +67,7 @@ TEST(test_check_finds_every_damage)
 	struct fixture *f = fixture_new();
 	struct buf why = BUF_INIT;
 
+	CHECK_EQ(fixture_add_account(f, "bob@example.org"), 0);
 	fixture_deliver(f, "ann@example.org", "a: b\r\n\r\n1\r\n");
 	fixture_deliver(f, "ann@example.org", "a: b\r\n\r\n2\r\n");
 	fixture_deliver(f, "ann@example.org", "a: b\r\n\r\n3\r\n");
