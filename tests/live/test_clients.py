@@ -304,6 +304,39 @@ def test_mbsync_syncs_both_ways(server, full, synced):
     assert sorted(glob.glob(maildir + "/INBOX/cur/*")) == before
 
 
+@needs("mbsync")
+def test_mbsync_syncs_a_shared_mailbox(server, full, user, synced):
+    """The other's folder comes and goes like one's own; \\Seen does not."""
+    sync, maildir = synced
+    owner = server.new_user("owner")
+    with server.imap(owner) as c:
+        ok(c.create("Shared"))
+        ok(c.setacl("Shared", full.address, "lrswite"))
+        ok(c.append("Shared", None, None, mail("To be read")))
+        ok(c.append("Shared", None, None, mail("To be deleted")))
+        near = sync()
+        assert set(near) >= {"INBOX", "Users"}
+        box = mailbox.Maildir(os.path.join(
+            maildir, "Users", owner.address, "Shared"))
+        assert sorted(m["Subject"] for m in box) == [
+            "To be deleted", "To be read"]
+        for key, m in box.iteritems():
+            if m["Subject"] == "To be read":
+                m.set_subdir("cur")
+                m.add_flag("SF")
+                box[key] = m
+            else:
+                box.remove(key)
+        box.add(mail("From the reader").replace(b"\r\n", b"\n"))
+        sync()
+        assert ok(c.select("Shared")) == [b"2"]
+        assert flags_of(c, 1) - {"\\Recent"} == {"\\Flagged"}
+    with server.imap(full) as c:
+        ok(c.select(f"Users/{owner.address}/Shared"))
+        assert flags_of(c, 1) == {"\\Flagged", "\\Seen"}
+    sync()
+
+
 # ---------------------------------------------------------------------- mutt
 
 @pytest.fixture

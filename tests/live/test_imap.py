@@ -3,6 +3,7 @@ import base64
 import email
 import imaplib
 import re
+import smtplib
 
 import pytest
 
@@ -523,3 +524,29 @@ def test_new_mail_shows_at_noop(server, full):
     with server.imap(full, mailbox="INBOX") as c:
         server.deliver(full)
         assert exists(c) == 5
+
+
+def test_a_mailbox_is_shared_and_taken_back(server, user):
+    other = server.new_user("other")
+    server.deliver(user, mail("For both"))
+    name = f"Users/{user.address}/INBOX"
+    with server.imap(user) as mine, server.imap(other) as theirs:
+        assert theirs.select(name)[0] == "NO"
+        ok(mine.setacl("INBOX", other.address, "lrsp"))
+        assert ok(theirs.myrights(name)) == [f"{name} lrsp".encode()]
+        assert ok(theirs.select(name)) == [b"1"]
+        ok(theirs.store("1", "+FLAGS", "\\Seen"))
+        assert flags_of(theirs, 1) == {"\\Seen"}
+        ok(mine.select())
+        assert "\\Seen" not in flags_of(mine, 1)
+        # In the name of who shares it, while one may.
+        with server.submission(other) as c:
+            c.sendmail(user.address, [other.address],
+                       mail("Signed", sender=user.address))
+        ok(mine.deleteacl("INBOX", other.address))
+        with pytest.raises((imaplib.IMAP4.abort, AssertionError)):
+            ok(theirs.fetch("1", "(BODY[])"))
+    with server.submission(other) as c:
+        with pytest.raises(smtplib.SMTPException):
+            c.sendmail(user.address, [other.address],
+                       mail("Forged", sender=user.address))

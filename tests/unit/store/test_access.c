@@ -125,6 +125,27 @@ TEST(test_access_all_rights_asked_for_are_needed)
 	fixture_free(f);
 }
 
+TEST(test_acl_has_so_many_entries_at_most)
+{
+	struct fixture *f = fixture_new();
+	struct wreq_acl *r = wreq_acl_new(&f->env, NULL);
+
+	/* Accounts that are not there, gone before anybody looks. */
+	CHECK_EQ(db_run(&f->store->db, "WITH RECURSIVE n(i) AS (SELECT 1"
+	    " UNION ALL SELECT i + 1 FROM n WHERE i < ?) INSERT INTO acl"
+	    " SELECT m.id, 1000 + i, 0, 1 FROM n JOIN mailbox m"
+	    " ON m.name = 'INBOX'", A_INT(ACL_ENTRIES_MAX)), 0);
+	r->w.actor = fixture_account(f, "ann@example.org");
+	r->name = xstrdup("INBOX");
+	r->identifier = xstrdup("anyone");
+	r->rights = RIGHT_READ;
+	CHECK_EQ(fixture_run(f, &r->w), ERR_LIMIT);
+	CHECK_EQ(fixture_get(f, "SELECT count(*) FROM acl"),
+	    ACL_ENTRIES_MAX);
+	CHECK_EQ(db_exec(&f->store->db, "DELETE FROM acl"), 0);
+	fixture_free(f);
+}
+
 TEST(test_acl_of_a_deleted_account_goes)
 {
 	struct fixture *f = fixture_new();
@@ -215,6 +236,7 @@ main(void)
 		cmocka_unit_test(test_access_takes_the_right_it_needs),
 		cmocka_unit_test(
 		    test_access_all_rights_asked_for_are_needed),
+		cmocka_unit_test(test_acl_has_so_many_entries_at_most),
 		cmocka_unit_test(test_acl_of_a_deleted_account_goes),
 		cmocka_unit_test(test_seen_is_each_readers_own),
 	};
