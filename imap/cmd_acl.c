@@ -155,8 +155,15 @@ imap_run_listrights(struct imap *im)
 static bool
 is_owner(const struct imap_acl_args *a, const struct rjob_acl *job)
 {
-	return !a->is_negative && job->row_count > 0 &&
-	    span_iis(a->identifier, job->rows[0].identifier);
+	struct span id = a->identifier, owner;
+
+	if (a->is_negative || job->row_count == 0)
+		return false;
+	owner = span_of(job->rows[0].identifier);
+	/* As a log-in name it may lack the domain. */
+	return span_ieq(id, owner) || (id.len < owner.len &&
+	    span_ieq(span_head(owner, id.len), id) &&
+	    owner.p[id.len] == '@');
 }
 
 /* No right is tied to another: each may be given alone. */

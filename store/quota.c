@@ -75,20 +75,18 @@ find_account(struct db *db, uint64_t actor, const char *address,
     bool must_admin, uint64_t *account)
 {
 	bool is_admin = actor == 0;
-	int64_t id = (int64_t)actor;
 	int err = 0;
 
+	*account = actor;
 	if (actor && (err = account_is_admin(db, actor, &is_admin)) < 0)
 		return err;
 	if (address)
-		err = db_get(db, &id, "SELECT id FROM account"
-		    " WHERE name = ? AND state < 2", A_STR(address));
-	if (err < 0 && err != ERR_NOTFOUND)
+		err = account_of_login(db, span_of(address), account);
+	if (err < 0 && err != ERR_NOUSER)
 		return err;
-	*account = (uint64_t)id;
 	if (!is_admin && (must_admin || err || *account != actor))
 		return ERR_DENIED;
-	return err ? ERR_NOUSER : 0;
+	return err;
 }
 
 /* ---- reading ---- */

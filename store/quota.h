@@ -33,7 +33,7 @@ struct quota {
 struct rjob_quota {
 	struct rjob j;
 	char *mailbox;		/* canonical, owned; or NULL */
-	char *account;		/* address key, owned; NULL: one's own */
+	char *account;		/* log-in name, owned; NULL: one's own */
 	/* results */
 	bool is_own;
 	const char *owner;	/* address key */
@@ -45,7 +45,7 @@ struct rjob_quota *rjob_quota_new(struct env *env, struct session *s);
 /* Sets limits, by the administrator or the server itself; errors as above. */
 struct wreq_quota {
 	struct wreq w;
-	char *account;		/* address key; NULL: w.actor */
+	char *account;		/* log-in name; NULL: w.actor */
 	bool sets_bytes, sets_messages;
 	struct quota quota;	/* in: its limits. Result: all of it */
 };

@@ -133,8 +133,8 @@ int mailbox_access_place(struct db *db, uint64_t actor,
     struct mailbox_row *row);
 
 /*
- * The account with this log-in name, as clients may give it: in any case, and
- * without the domain where no other has the local part. ERR_NOUSER.
+ * The account with this log-in name, as clients may give it: the address in
+ * any case, or its local part where no other has the same. ERR_NOUSER.
  */
 int account_of_login(struct db *db, struct span name, uint64_t *account);
 

@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "store/acl.h"
 #include "store/hub.h"
 #include "store/view.h"
 #include "tests/unit/store/rig_read.h"
@@ -43,6 +44,33 @@ viewer_open(struct fixture *f, struct viewer *w, uint64_t mailbox,
 		return r;
 	fixture_settle(f);
 	return view_opened(&w->v, w->op);
+}
+
+static int
+viewer_open_as(struct fixture *f, struct viewer *w, uint64_t account,
+    uint64_t mailbox)
+{
+	int r;
+
+	session_init(&w->s, &viewer_ops, &f->env);
+	r = view_open(&w->v, f->env.hub, &w->s, account, mailbox, false);
+	if (r <= 0)
+		return r;
+	fixture_settle(f);
+	return view_opened(&w->v, w->op);
+}
+
+/* On ann's INBOX. */
+static void
+grant_all(struct fixture *f, const char *whom)
+{
+	struct wreq_acl *r = wreq_acl_new(&f->env, NULL);
+
+	r->w.actor = fixture_account(f, "ann@example.org");
+	r->name = xstrdup("INBOX");
+	r->identifier = xstrdup(whom);
+	r->rights = RIGHT_ALL;
+	CHECK_EQ(fixture_run(f, &r->w), 0);
 }
 
 static struct fixture *
@@ -258,6 +286,80 @@ TEST(view_of_a_mailbox_with_more_rows_than_it_says_opens)
 	release(f);
 }
 
+static uint32_t
+pick(uint32_t *state, uint32_t below)
+{
+	*state = *state * 1664525u + 1013904223u;
+	return (*state >> 8) % below;
+}
+
+/* A random change of \Seen or \Flagged by one of two. */
+static void
+change_at_random(struct fixture *f, uint64_t inbox, uint64_t actor,
+    uint32_t *state)
+{
+	struct wreq_flags *r = wreq_flags_new(&f->env, NULL);
+	uint32_t lo = 1 + pick(state, 12);
+
+	r->w.actor = actor;
+	r->mailbox = inbox;
+	uidset_add(&r->uids, lo, lo + pick(state, 4));
+	r->how = (enum flags_how)pick(state, 3);
+	r->flags = pick(state, 2) ? FLAG_SEEN : FLAG_SEEN | FLAG_FLAGGED;
+	if (pick(state, 3) == 0)
+		r->unchanged_since = fixture_row(f, inbox).modseq - 1;
+	CHECK_EQ(fixture_run(f, &r->w), 0);
+}
+
+/* Flags and modseqs of a view opened now are those of one that was open. */
+static void
+check_views_agree(const struct view *old, const struct view *new)
+{
+	struct msgrow a, b;
+
+	CHECK_EQ(view_count(old), view_count(new));
+	for (uint32_t seq = 1; seq <= view_count(new); seq++) {
+		(void)view_get(old, seq, &a);
+		(void)view_get(new, seq, &b);
+		CHECK_EQ(a.flags, b.flags);
+		CHECK_EQ(a.modseq, b.modseq);
+	}
+}
+
+/*
+ * What change sets make of an array is what the database has, \Seen of one
+ * who is not the owner included: a second hub loads anew after each change.
+ */
+TEST(view_of_a_reader_moves_like_the_database)
+{
+	uint64_t inbox, bob;
+	struct fixture *f = fixture_with_hub(&inbox);
+	struct hub *first = f->env.hub;
+	uint32_t state = 11;
+	struct viewer w, now;
+	struct news news;
+
+	CHECK_EQ(fixture_add_account(f, "bob@example.org"), 0);
+	bob = fixture_account(f, "bob@example.org");
+	grant_all(f, "bob");
+	fixture_fill(f, inbox, 12);
+	CHECK_EQ(viewer_open_as(f, &w, bob, inbox), 0);
+	for (int i = 0; i < 60; i++) {
+		change_at_random(f, inbox, pick(&state, 2) ? bob :
+		    fixture_account(f, "ann@example.org"), &state);
+		while (view_sync(&w.v, false, &news) != NEWS_END)
+			;
+		f->env.hub = hub_new(&f->env);
+		CHECK_EQ(viewer_open_as(f, &now, bob, inbox), 0);
+		check_views_agree(&w.v, &now.v);
+		view_close(&now.v);
+		hub_free(f->env.hub);
+		f->env.hub = first;
+	}
+	view_close(&w.v);
+	release(f);
+}
+
 int
 main(void)
 {
@@ -271,6 +373,7 @@ main(void)
 		cmocka_unit_test(view_of_no_mailbox_does_not_open),
 		cmocka_unit_test(view_over_the_budget_does_not_open),
 		cmocka_unit_test(hub_may_go_while_a_load_is_out),
+		cmocka_unit_test(view_of_a_reader_moves_like_the_database),
 		cmocka_unit_test(
 		    view_of_a_mailbox_with_more_rows_than_it_says_opens),
 	};
