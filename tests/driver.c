@@ -363,8 +363,11 @@ client_step(struct client *c)
 		client_secure(c);
 		return true;
 	case WANT_DEFLATE:
-		die("nobody asked for compression", 0);
-		return false;
+	case WANT_PLAIN:
+		/* As with TLS the bytes are as they were. */
+		s->want = WANT_INPUT;
+		s->ops->deflated(s);
+		return true;
 	case WANT_CLOSE:
 		client_end(c);
 		return true;

@@ -17,7 +17,11 @@
  *    section 4.2), out is flushed, the handshake is made, then secured() is
  *    called. A failed handshake ends the session. On a connection that we
  *    made, tls_want says what the handshake must satisfy.
- *  - WANT_DEFLATE: out is flushed, then both directions are compressed.
+ *  - WANT_DEFLATE: out is flushed, then both directions are compressed and
+ *    deflated() is called; what was read and not consumed is taken as
+ *    compressed. The session has charged SESSION_DEFLATE_MEMORY to the budget.
+ *  - WANT_PLAIN: out is flushed, then neither is compressed any more, and
+ *    deflated() is called.
  *  - WANT_DRAIN: like WANT_PAUSE until out is below the low-water mark, then
  *    drained() is called.
  *  - WANT_CLOSE: out is flushed, the connection closed, end() called.
@@ -50,12 +54,16 @@ enum want {
 	WANT_DRAIN,
 	WANT_TLS,
 	WANT_DEFLATE,
+	WANT_PLAIN,
 	WANT_CLOSE
 };
 
 /* Output above: stop producing (FETCH yields). Below low: drained(). */
 #define SESSION_OUT_HIGH (256u * 1024)
 #define SESSION_OUT_LOW  (64u * 1024)
+
+/* What compression costs a driver for a connection, at most. */
+#define SESSION_DEFLATE_MEMORY (48u * 1024)
 
 /* Why a session is told to say goodbye. */
 enum stop_reason {
@@ -72,6 +80,7 @@ struct session_ops {
 	void (*turn)(struct session *);
 	void (*drained)(struct session *);
 	void (*secured)(struct session *);	/* TLS is on now */
+	void (*deflated)(struct session *);	/* compression is on, or off */
 	void (*timeout)(struct session *);
 	void (*stop)(struct session *, enum stop_reason);
 	void (*end)(struct session *);		/* frees everything */

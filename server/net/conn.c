@@ -19,6 +19,7 @@
 #include "server/base/err.h"
 #include "server/base/xalloc.h"
 #include "server/net/conn_priv.h"
+#include "server/net/deflate.h"
 
 #define TURN_US 1000		/* then the others have their turn */
 #define KEEPALIVE_S 300
@@ -70,11 +71,14 @@ conn_close(struct conn *c)
 	conn_fail(c, ERR_CANCELLED, "given up");
 	conn_end_session(c);
 	conn_drop_tls(c);
+	inflater_free(c->inflater);
+	c->inflater = NULL;
 	c->state = CONN_CLOSED;
 	loop_task_cancel(&c->ready);
 	loop_task_cancel(&c->turn);
 	buf_truncate(&c->in, 0);
 	buf_truncate(&c->out, 0);
+	buf_release(&c->packed);
 	conn_return(c);
 	uv_close((uv_handle_t *)&c->poll, on_handle_closed);
 	uv_close((uv_handle_t *)&c->timer, on_handle_closed);
@@ -139,8 +143,8 @@ step_input(struct conn *c)
 
 	if (!has_room(c))
 		return false;
-	if (c->tls && (c->is_stuck || conn_input(c).len == 0))
-		conn_decrypt(c);
+	if (conn_is_wrapped(c) && (c->is_stuck || conn_input(c).len == 0))
+		conn_refill(c);
 	in = conn_input(c);
 	if (in.len == 0 || c->is_stuck) {
 		if (c->has_eof) {
@@ -160,7 +164,7 @@ step_input(struct conn *c)
 		conn_fail(c, ERR_LIMIT, "the answer is too long");
 		s->want = WANT_CLOSE;
 	}
-	return s->want == WANT_CLOSE || c->has_eof || c->tls;
+	return s->want == WANT_CLOSE || c->has_eof || conn_is_wrapped(c);
 }
 
 static bool
@@ -206,6 +210,20 @@ step_tls(struct conn *c)
 	return false;
 }
 
+static bool
+step_deflate(struct conn *c, bool is_on)
+{
+	struct session *s = c->session;
+
+	conn_send(c);
+	if (conn_unsent(c) > 0)
+		return false;
+	conn_set_deflate(c, is_on);
+	s->want = WANT_INPUT;
+	s->ops->deflated(s);
+	return true;
+}
+
 /* One call into the session, if it wants any; whether to go on. */
 static bool
 step(struct conn *c)
@@ -222,8 +240,9 @@ step(struct conn *c)
 	case WANT_TLS:
 		return step_tls(c);
 	case WANT_DEFLATE:
-		conn_log(c, "closed", "compression is not built in");
-		break;
+		return step_deflate(c, true);
+	case WANT_PLAIN:
+		return step_deflate(c, false);
 	case WANT_CLOSE:
 		break;
 	}
@@ -582,6 +601,7 @@ conn_new(struct loop *loop, struct env *env, struct service *service,
 	c->driver.ready = driver_ready;
 	buf_init(&c->in);
 	buf_init(&c->out);
+	buf_init(&c->packed);
 	loop_task_init(&c->ready, on_ready);
 	loop_task_init(&c->turn, on_turn);
 	list_init(&c->by_limits);

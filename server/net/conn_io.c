@@ -11,15 +11,17 @@
 
 #include "server/base/err.h"
 #include "server/net/conn_priv.h"
+#include "server/net/deflate.h"
 
 #define PLAIN_CHUNK 16384u		/* a record's worth */
 #define CIPHER_BATCH (64u * 1024)	/* encrypted between two sends */
 #define CIPHER_TURN (128u * 1024)	/* encrypted in one turn */
+#define PACK_BATCH (64u * 1024)		/* compressed in one turn */
 
 size_t
 conn_unsent(const struct conn *c)
 {
-	return c->out.len + (c->tls && !c->handshake ?
+	return c->out.len + c->packed.len + (c->tls && !c->handshake ?
 	    tls_cipher_out(c->tls)->len : 0);
 }
 
@@ -34,11 +36,12 @@ compact(struct conn *c)
 void
 conn_receive(struct conn *c)
 {
-	struct buf *b = c->tls ? tls_cipher_in(c->tls) : &c->in;
+	struct buf *b = c->tls ? tls_cipher_in(c->tls) :
+	    c->inflater ? inflater_in(c->inflater) : &c->in;
 	ssize_t n;
 	size_t room, max = conn_input_max(c);
 
-	if (!c->tls)
+	if (b == &c->in)
 		compact(c);
 	c->can_read = false;
 	if (b->len >= max)
@@ -52,7 +55,7 @@ conn_receive(struct conn *c)
 		b->len += (size_t)n;
 		b->p[b->len] = '\0';
 		c->has_received = true;
-		c->is_stuck = c->is_stuck && c->tls;
+		c->is_stuck = c->is_stuck && conn_is_wrapped(c);
 	} else if (n == 0) {
 		c->has_eof = true;
 	} else if (errno != EAGAIN && errno != EWOULDBLOCK) {
@@ -73,16 +76,16 @@ tls_broke(struct conn *c)
 	conn_fail(c, ERR_TLS, tls_error(c->tls));
 }
 
-void
-conn_decrypt(struct conn *c)
+/* Appends to b what has been encrypted. */
+static void
+decrypt(struct conn *c, struct buf *b)
 {
-	compact(c);
-	while (c->in.len < conn_input_max(c)) {
-		size_t room = MIN(conn_input_max(c) - c->in.len, PLAIN_CHUNK);
+	while (b->len < conn_input_max(c)) {
+		size_t room = MIN(conn_input_max(c) - b->len, PLAIN_CHUNK);
 		int n;
 
-		buf_reserve(&c->in, room);
-		n = tls_read(c->tls, c->in.p + c->in.len, room);
+		buf_reserve(b, room);
+		n = tls_read(c->tls, b->p + b->len, room);
 		if (n <= 0) {
 			if (n == ERR_CLOSED)
 				c->has_eof = true;
@@ -90,11 +93,67 @@ conn_decrypt(struct conn *c)
 				tls_broke(c);
 			break;
 		}
+		b->len += (size_t)n;
+		c->is_stuck = c->is_stuck && c->inflater;
+	}
+	if (b->cap)
+		b->p[b->len] = '\0';
+}
+
+/*
+ * Appends to in what has been compressed, up to where the peer has flushed:
+ * the session is to have its say before it is known what follows.
+ */
+static void
+inflate_in(struct conn *c)
+{
+	size_t room = conn_input_max(c) - c->in.len;
+	int n;
+
+	if (room == 0)
+		return;
+	buf_reserve(&c->in, room);
+	n = inflater_read(c->inflater, c->in.p + c->in.len, room);
+	if (n > 0) {
 		c->in.len += (size_t)n;
 		c->is_stuck = false;
+	} else if (n < 0) {
+		conn_log(c, "deflate-error", n == ERR_CLOSED ?
+		    "the peer has ended its stream" :
+		    "that was no compressed data");
+		c->has_failed = true;
 	}
-	if (c->in.cap)
-		c->in.p[c->in.len] = '\0';
+	c->in.p[c->in.len] = '\0';
+}
+
+void
+conn_refill(struct conn *c)
+{
+	compact(c);
+	if (c->tls)
+		decrypt(c, c->inflater ? inflater_in(c->inflater) : &c->in);
+	if (c->inflater && !c->has_failed && c->in.len < conn_input_max(c))
+		inflate_in(c);
+}
+
+void
+conn_set_deflate(struct conn *c, bool is_on)
+{
+	struct buf *from = &c->in, *to = &c->in;
+
+	compact(c);
+	if (is_on) {
+		c->inflater = inflater_new();
+		to = inflater_in(c->inflater);
+		buf_addspan(to, buf_span(from));
+		buf_truncate(from, 0);
+	} else if (c->inflater) {
+		from = inflater_in(c->inflater);
+		buf_addspan(to, buf_span(from));
+		inflater_free(c->inflater);
+		c->inflater = NULL;
+	}
+	c->is_stuck = false;
 }
 
 /* Sends from b. Returns whether all of it has left. */
@@ -126,14 +185,14 @@ send_buf(struct conn *c, struct buf *b)
 	return b->len == 0;
 }
 
-/* Encrypts a batch. Returns its plain bytes. */
+/* Encrypts a batch of what is in b. Returns its plain bytes. */
 static size_t
-encrypt(struct conn *c)
+encrypt(struct conn *c, struct buf *b)
 {
 	size_t used = 0;
 
-	while (used < c->out.len && used < CIPHER_BATCH) {
-		int n = tls_write(c->tls, c->out.p + used, c->out.len - used);
+	while (used < b->len && used < CIPHER_BATCH) {
+		int n = tls_write(c->tls, b->p + used, b->len - used);
 
 		if (n <= 0) {
 			tls_broke(c);
@@ -141,23 +200,53 @@ encrypt(struct conn *c)
 		}
 		used += (size_t)n;
 	}
-	buf_consume(&c->out, used);
+	buf_consume(b, used);
 	return used;
 }
 
-static void
-send_tls(struct conn *c)
+/* Sends what is in b. Returns whether all of it has left. */
+static bool
+send_tls(struct conn *c, struct buf *b)
 {
 	size_t total = 0;
 
-	while (send_buf(c, tls_cipher_out(c->tls)) && c->out.len &&
+	while (send_buf(c, tls_cipher_out(c->tls)) && b->len &&
 	    c->state != CONN_HANDSHAKE && !c->has_failed) {
 		if (total >= CIPHER_TURN) {
 			loop_later(c->loop, &c->turn);
-			return;
+			return false;
 		}
-		total += encrypt(c);
+		total += encrypt(c, b);
 	}
+	return b->len == 0 && tls_cipher_out(c->tls)->len == 0;
+}
+
+static bool
+send_some(struct conn *c, struct buf *b)
+{
+	return c->tls ? send_tls(c, b) : send_buf(c, b);
+}
+
+/* Compresses a batch, so that the peer has all of it once it is sent. */
+static void
+pack(struct conn *c)
+{
+	size_t n = MIN(c->out.len, PACK_BATCH);
+
+	if (!c->loop->deflater)
+		c->loop->deflater = deflater_new();
+	deflater_add(c->loop->deflater, &c->packed, c->out.p, n);
+	buf_consume(&c->out, n);
+}
+
+static void
+send_packed(struct conn *c)
+{
+	if (!send_some(c, &c->packed) || c->out.len == 0)
+		return;
+	pack(c);
+	if (send_some(c, &c->packed) && c->out.len)
+		loop_later(c->loop, &c->turn);
 }
 
 void
@@ -168,10 +257,10 @@ conn_send(struct conn *c)
 
 	if (c->has_failed)
 		return;
-	if (!c->is_blocked && c->tls)
-		send_tls(c);
+	if (!c->is_blocked && c->inflater)
+		send_packed(c);
 	else if (!c->is_blocked)
-		(void)send_buf(c, &c->out);
+		(void)send_some(c, &c->out);
 	if (!c->is_blocked)
 		c->stall_ms = 0;
 	else if (c->stall_ms == 0)
@@ -183,6 +272,8 @@ conn_borrow(struct conn *c)
 {
 	lend_take(&c->loop->lend_in, &c->in);
 	lend_take(&c->loop->lend_out, &c->out);
+	if (c->inflater)
+		lend_take(&c->loop->lend_packed, &c->packed);
 	if (c->tls && c->state != CONN_HANDSHAKE) {
 		lend_take(&c->loop->lend_cipher_in, tls_cipher_in(c->tls));
 		lend_take(&c->loop->lend_cipher_out, tls_cipher_out(c->tls));
@@ -195,6 +286,9 @@ conn_return(struct conn *c)
 	compact(c);
 	lend_return(&c->loop->lend_in, &c->in);
 	lend_return(&c->loop->lend_out, &c->out);
+	lend_return(&c->loop->lend_packed, &c->packed);
+	if (c->inflater && inflater_in(c->inflater)->len == 0)
+		buf_release(inflater_in(c->inflater));
 	/* A worker may have the tls already; then nothing was lent to it. */
 	if (c->tls && c->state != CONN_HANDSHAKE) {
 		lend_return(&c->loop->lend_cipher_in, tls_cipher_in(c->tls));

@@ -39,6 +39,8 @@ struct conn {
 	struct session *session;	/* NULL before OPEN and at the end */
 	struct tls *tls;		/* not ours while handshake is out */
 	struct handshake *handshake;	/* the step that a worker makes */
+	struct inflater *inflater;	/* NULL: nothing is compressed */
+	struct buf packed;		/* compressed bytes unsent */
 	struct buf in;			/* plain bytes, from in_used on */
 	struct buf out;			/* plain bytes unsent */
 	size_t in_used;
@@ -103,13 +105,29 @@ conn_out_high(const struct conn *c)
 size_t conn_unsent(const struct conn *c);
 
 /*
- * Receives once and, with TLS, leaves what came to conn_decrypt. Sets has_eof
- * or has_failed.
+ * Receives once and, with TLS or compression, leaves what came to conn_refill.
+ * Sets has_eof or has_failed.
  */
 void conn_receive(struct conn *c);
 
-/* Fills in from the cipher bytes at hand, up to conn_input_max. */
-void conn_decrypt(struct conn *c);
+/*
+ * Fills in from the bytes at hand that were encrypted or compressed, up to
+ * conn_input_max.
+ */
+void conn_refill(struct conn *c);
+
+/* Whether bytes from the network are in before they are read (refill). */
+static inline bool
+conn_is_wrapped(const struct conn *c)
+{
+	return c->tls || c->inflater;
+}
+
+/*
+ * Compresses both directions from now on, or stops to; nothing is unsent. The
+ * input at hand is of the new kind.
+ */
+void conn_set_deflate(struct conn *c, bool is_on);
 
 /*
  * Sends what the socket takes. A share of the rest is left for a later turn

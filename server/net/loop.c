@@ -4,6 +4,7 @@
 
 #include "server/base/err.h"
 #include "server/base/xalloc.h"
+#include "server/net/deflate.h"
 #include "server/net/net_priv.h"
 
 /* A libuv handle that outlives its owner until libuv lets go of it. */
@@ -147,6 +148,7 @@ loop_new(struct clock *clock, struct stats *stats)
 	buf_init(&l->lend_out);
 	buf_init(&l->lend_cipher_in);
 	buf_init(&l->lend_cipher_out);
+	buf_init(&l->lend_packed);
 	list_init(&l->soon);
 	list_init(&l->later);
 	must(uv_loop_init(&l->uv));
@@ -201,6 +203,8 @@ loop_free(struct loop *l)
 	buf_release(&l->lend_out);
 	buf_release(&l->lend_cipher_in);
 	buf_release(&l->lend_cipher_out);
+	buf_release(&l->lend_packed);
+	deflater_free(l->deflater);
 	free(l);
 }
 

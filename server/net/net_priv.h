@@ -29,6 +29,8 @@ struct loop {
 	 */
 	struct buf lend_in, lend_out;		/* a session's bytes */
 	struct buf lend_cipher_in, lend_cipher_out;
+	struct buf lend_packed;
+	struct deflater *deflater;	/* everybody's; NULL: not needed yet */
 };
 
 /* When a turn began. */

@@ -130,6 +130,9 @@ run_command(struct lines *l, struct span line)
 		s->deadline_ms = env_now_ms(s->env);
 		usleep(3000);
 		s->want = WANT_CLOSE;
+	} else if (span_is(line, "DEFLATE") || span_is(line, "PLAIN")) {
+		buf_adds(s->out, "ok\r\n");
+		s->want = line.len == 7 ? WANT_DEFLATE : WANT_PLAIN;
 	} else if (span_is(line, "QUIT")) {
 		buf_adds(s->out, "bye\r\n");
 		s->want = WANT_CLOSE;
@@ -225,6 +228,12 @@ lines_secured(struct session *s)
 }
 
 static void
+lines_deflated(struct session *s)
+{
+	s->want = WANT_INPUT;
+}
+
+static void
 lines_timeout(struct session *s)
 {
 	lines_of(s)->w->timeouts++;
@@ -250,8 +259,8 @@ lines_end(struct session *s)
 
 static const struct session_ops lines_ops = {
 	"lines", lines_start, lines_input, lines_done, lines_changed,
-	lines_turn, lines_drained, lines_secured, lines_timeout, lines_stop,
-	lines_end
+	lines_turn, lines_drained, lines_secured, lines_deflated,
+	lines_timeout, lines_stop, lines_end
 };
 
 static struct session *

@@ -86,6 +86,8 @@ void client_close(struct client *c);
  *   EAT n     consumes nothing until there are n bytes
  *   PEER      what it knows of the peer
  *   STARTTLS  "go", then TLS
+ *   DEFLATE   "ok", then compression
+ *   PLAIN     "ok", then none any more
  *   QUIT      "bye", and the end
  */
 struct session_maker lines_maker(struct world *w);

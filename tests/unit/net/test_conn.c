@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/base/err.h"
+#include "server/net/deflate.h"
 #include "tests/unit/net/fixture.h"
 
 #define MEGABYTE (1024u * 1024)
@@ -112,6 +113,172 @@ TEST(test_conn_sends_megabytes_in_the_clear)
 TEST(test_conn_sends_megabytes_through_tls)
 {
 	check_big(SERVICE_IMPLICIT);
+}
+
+/* ---- compression (RFC 4978) ---- */
+
+struct layer {
+	struct deflater *out;
+	struct inflater *in;
+	struct buf text;		/* what has been inflated */
+};
+
+static void
+layer_start(struct world *w, struct client *c, struct layer *l,
+    enum service_tls mode)
+{
+	start(w, c, mode);
+	client_says(w, c, "LOGIN 1\r\nDEFLATE\r\n");
+	UNTIL(w, client_has(c, "ok\r\n"));
+	CHECK_STR(c->in.p, "in\r\nok\r\n");
+	buf_clear(&c->in);
+	l->out = deflater_new();
+	l->in = inflater_new();
+	buf_init(&l->text);
+}
+
+static void
+layer_finish(struct world *w, struct client *c, struct layer *l)
+{
+	deflater_free(l->out);
+	inflater_free(l->in);
+	buf_release(&l->text);
+	finish(w, c);
+}
+
+static void
+layer_says(struct world *w, struct client *c, struct layer *l,
+    const char *text)
+{
+	struct buf b = BUF_INIT;
+
+	deflater_add(l->out, &b, text, strlen(text));
+	(void)client_send(w, c, b.p, b.len);
+	buf_release(&b);
+}
+
+/* Whether the server has said this by now, under compression. */
+static bool
+layer_has(struct client *c, struct layer *l, const char *text)
+{
+	char p[4096];
+	int n;
+
+	client_read(c, SIZE_MAX);
+	buf_addspan(inflater_in(l->in), buf_span(&c->in));
+	buf_clear(&c->in);
+	while ((n = inflater_read(l->in, p, sizeof p)) > 0)
+		buf_add(&l->text, p, (size_t)n);
+	CHECK_EQ(n, 0);
+	return strstr(l->text.p, text) != NULL;
+}
+
+static void
+check_deflate(enum service_tls mode)
+{
+	struct world w;
+	struct client c;
+	struct layer l;
+	struct buf b = BUF_INIT;
+
+	layer_start(&w, &c, &l, mode);
+	/* Each answer is flushed: nothing more comes, and it is there. */
+	layer_says(&w, &c, &l, "ECHO one\r\n");
+	UNTIL(&w, layer_has(&c, &l, "one\r\n"));
+	/* In pieces, and a command in two of them. */
+	deflater_add(l.out, &b, "WAIT\r\nECHO t", 12);
+	deflater_add(l.out, &b, "wo\r\nBIG 3000000\r\n", 17);
+	for (size_t i = 0; i < b.len; i++) {
+		(void)client_send(&w, &c, b.p + i, 1);
+		world_round(&w);
+	}
+	UNTIL(&w, layer_has(&c, &l, "end\r\n"));
+	CHECK(span_starts(buf_span(&l.text), "one\r\nwaited\r\ntwo\r\nxx"));
+	CHECK_EQ(l.text.len, 5 + 8 + 5 + 3000000 + 5);
+	buf_release(&b);
+	layer_finish(&w, &c, &l);
+}
+
+TEST(test_conn_compresses_in_the_clear)
+{
+	check_deflate(SERVICE_PLAIN);
+}
+
+TEST(test_conn_compresses_under_tls)
+{
+	check_deflate(SERVICE_IMPLICIT);
+}
+
+/* RFC 8437 section 4.1: the layer ends, and what follows is plain. */
+TEST(test_conn_stops_compressing)
+{
+	struct world w;
+	struct client c;
+	struct layer l;
+	struct buf b = BUF_INIT;
+
+	layer_start(&w, &c, &l, SERVICE_PLAIN);
+	deflater_add(l.out, &b, "ECHO packed\r\nPLAIN\r\n", 20);
+	buf_adds(&b, "ECHO plain\r\n");
+	(void)client_send(&w, &c, b.p, b.len);
+	UNTIL(&w, client_has(&c, "plain\r\n"));
+	CHECK(memcmp(c.in.p + c.in.len - 7, "plain\r\n", 7) == 0);
+	buf_truncate(&c.in, c.in.len - 7);
+	CHECK(layer_has(&c, &l, "ok\r\n"));
+	CHECK_STR(l.text.p, "packed\r\nok\r\n");
+	/* And on again, with nothing remembered. */
+	client_says(&w, &c, "DEFLATE\r\n");
+	UNTIL(&w, client_has(&c, "ok\r\n"));
+	buf_clear(&c.in);
+	inflater_free(l.in);
+	l.in = inflater_new();
+	layer_says(&w, &c, &l, "ECHO again\r\n");
+	UNTIL(&w, layer_has(&c, &l, "again\r\n"));
+	buf_release(&b);
+	layer_finish(&w, &c, &l);
+}
+
+/* Little that inflates to a lot is let in as fast as it is used up. */
+TEST(test_conn_inflates_no_more_than_its_input_holds)
+{
+	struct world w;
+	struct client c;
+	struct layer l;
+	struct buf b = BUF_INIT;
+
+	layer_start(&w, &c, &l, SERVICE_PLAIN);
+	for (int i = 0; i < 60; i++) {
+		buf_adds(&b, "EAT 60000\r\n");
+		for (int k = 0; k < 6000; k++)
+			buf_adds(&b, "0000000000");
+	}
+	buf_adds(&b, "ECHO whole\r\n");
+	layer_says(&w, &c, &l, b.p);
+	UNTIL(&w, layer_has(&c, &l, "whole\r\n"));
+	CHECK(w.max_input <= CONN_INPUT_MAX);
+	/* A line without an end ends the connection as ever. */
+	buf_clear(&b);
+	while (b.len < 100000)
+		buf_addc(&b, 'x');
+	layer_says(&w, &c, &l, b.p);
+	UNTIL(&w, layer_has(&c, &l, "never") || c.has_ended);
+	CHECK(w.max_input <= CONN_INPUT_MAX);
+	buf_release(&b);
+	layer_finish(&w, &c, &l);
+}
+
+TEST(test_conn_ends_at_what_is_not_compressed)
+{
+	struct world w;
+	struct client c;
+	struct layer l;
+
+	layer_start(&w, &c, &l, SERVICE_PLAIN);
+	layer_says(&w, &c, &l, "ECHO good\r\n");
+	client_says(&w, &c, "\x07 NOOP\r\n");
+	UNTIL(&w, layer_has(&c, &l, "never") || c.has_ended);
+	CHECK(layer_has(&c, &l, "good\r\n"));
+	layer_finish(&w, &c, &l);
 }
 
 static void
@@ -540,6 +707,12 @@ main(void)
 		cmocka_unit_test(test_conn_fills_the_peer),
 		cmocka_unit_test(test_conn_sends_megabytes_in_the_clear),
 		cmocka_unit_test(test_conn_sends_megabytes_through_tls),
+		cmocka_unit_test(test_conn_compresses_in_the_clear),
+		cmocka_unit_test(test_conn_compresses_under_tls),
+		cmocka_unit_test(test_conn_stops_compressing),
+		cmocka_unit_test(
+		    test_conn_inflates_no_more_than_its_input_holds),
+		cmocka_unit_test(test_conn_ends_at_what_is_not_compressed),
 		cmocka_unit_test(test_conn_takes_megabytes_in_the_clear),
 		cmocka_unit_test(test_conn_takes_megabytes_through_tls),
 		cmocka_unit_test(test_conn_stops_producing_for_a_slow_reader),
