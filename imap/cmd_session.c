@@ -1,6 +1,6 @@
 /*
- * CAPABILITY, NOOP, LOGOUT, STARTTLS (RFC 3501 section 6.1 and 6.2.1), ID (RFC
- * 2971), ENABLE (RFC 5161), NAMESPACE (RFC 2342).
+ * CAPABILITY, NOOP, LOGOUT, STARTTLS (RFC 3501 section 6.1 and 6.2.1),
+ * COMPRESS (RFC 4978), UNAUTHENTICATE (RFC 8437), ID (RFC 2971), ENABLE (RFC 5161), NAMESPACE (RFC 2342).
  */
 #include <stdlib.h>
 
@@ -24,6 +24,7 @@ static const char *const capabilities[] = {
 	"THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES", "THREAD=REFS",
 	"PARTIAL", "CONTEXT=SEARCH", "CONTEXT=SORT", "I18NLEVEL=1",
 	"SEARCH=FUZZY",
+	"COMPRESS=DEFLATE", "UNAUTHENTICATE",
 	"CHILDREN", "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE",
 	"CREATE-SPECIAL-USE", "XLIST", "OBJECTID", "SAVEDATE", "PREVIEW",
 	"METADATA", "METADATA-SERVER", "LIST-METADATA",
@@ -107,6 +108,28 @@ imap_run_starttls(struct imap *im)
 		return imap_bad(im, "There is no TLS on this port");
 	(void)imap_ok(im, NULL, "Begin TLS negotiation now");
 	return STEP_TLS;
+}
+
+enum imap_step
+imap_run_compress(struct imap *im)
+{
+	if (!span_iis(im->cmd.args.compress.mechanism, "DEFLATE"))
+		return imap_bad(im, "DEFLATE is all there is");
+	if (im->is_compressed)
+		return imap_no(im, "COMPRESSIONACTIVE",
+		    "Compression is on already");
+	if (budget_take(im->s.env->budget, SESSION_DEFLATE_MEMORY) < 0)
+		return imap_fail(im, ERR_BUDGET);
+	im->is_compressed = true;
+	im->switch_to = WANT_DEFLATE;
+	return imap_ok(im, NULL, "DEFLATE active");
+}
+
+enum imap_step
+imap_run_unauthenticate(struct imap *im)
+{
+	imap_unauthenticate(im);
+	return imap_ok(im, NULL, "UNAUTHENTICATE completed");
 }
 
 /* What clients say of themselves helps to understand their trouble. */

@@ -261,8 +261,8 @@ finish(struct imap *im)
 	im->mode = MODE_COMMAND;
 	command_release(im);
 	framer_done(&im->framer);
-	if (im->state != ST_NOAUTH)
-		framer_set_limits(&im->framer, &framer_limits_loggedin);
+	framer_set_limits(&im->framer, im->state == ST_NOAUTH ?
+	    &framer_limits_noauth : &framer_limits_loggedin);
 	return STEP_DONE;
 }
 
@@ -315,7 +315,11 @@ static void
 settle_done(struct imap *im)
 {
 	settle_input(im);
-	if (im->s.want == WANT_INPUT && im->s.out->len > SESSION_OUT_HIGH) {
+	if (im->s.want == WANT_INPUT && im->switch_to != WANT_INPUT) {
+		im->s.want = im->switch_to;
+		im->switch_to = WANT_INPUT;
+	} else if (im->s.want == WANT_INPUT &&
+	    im->s.out->len > SESSION_OUT_HIGH) {
 		im->s.want = WANT_DRAIN;
 		im->s.deadline_ms = 0;
 	}
@@ -763,6 +767,7 @@ bye(struct imap *im, const char *text)
 		break;
 	case WANT_TLS:
 	case WANT_DEFLATE:
+	case WANT_PLAIN:
 		im->s.want = WANT_CLOSE;
 		break;
 	}
@@ -804,6 +809,48 @@ imap_secured(struct session *session)
 	settle(im, STEP_INPUT);
 }
 
+/* Compression is on now, or off again. */
+static void
+imap_deflated(struct session *session)
+{
+	struct imap *im = imap_of(session);
+
+	step_begin(im);
+	settle(im, STEP_INPUT);
+}
+
+static void
+give_deflate_back(struct imap *im)
+{
+	if (im->is_compressed)
+		budget_give(im->s.env->budget, SESSION_DEFLATE_MEMORY);
+	im->is_compressed = false;
+}
+
+void
+imap_unauthenticate(struct imap *im)
+{
+	imap_unselect(im);
+	hub_unwatch(&im->watch);
+	im->s.account = 0;
+	im->state = ST_NOAUTH;
+	free(im->name);
+	im->name = NULL;
+	im->is_utf8 = im->is_utf8_accept = false;
+	im->is_rev2 = im->is_uidonly = false;
+	im->is_condstore = im->is_qresync = false;
+	im->batches = (struct imap_batches){ 0 };
+	imap_notify_free(im);
+	im->is_metadata = false;
+	buf_clear(&im->metadata_news);
+	im->bad_count = 0;
+	/* RFC 8437 section 4.1 */
+	if (im->is_compressed)
+		im->switch_to = WANT_PLAIN;
+	give_deflate_back(im);
+	init_login(im);
+}
+
 static void
 imap_timeout(struct session *session)
 {
@@ -842,6 +889,7 @@ imap_end(struct session *session)
 	imap_notify_free(im);
 	contexts_release(im);
 	imap_forget_found(im);
+	give_deflate_back(im);
 	view_close(&im->view);
 	hub_unwatch(&im->watch);
 	if (im->login)
@@ -862,6 +910,7 @@ static const struct session_ops imap_ops = {
 	.turn = imap_turn,
 	.drained = imap_turn,
 	.secured = imap_secured,
+	.deflated = imap_deflated,
 	.timeout = imap_timeout,
 	.stop = imap_stop,
 	.end = imap_end,

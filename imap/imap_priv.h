@@ -154,6 +154,7 @@ struct imap {
 	struct uidset saved;		/* "$": imap_save_found; charged */
 	struct contexts *contexts;	/* context.h; NULL: none */
 	unsigned seen_out;		/* cmd_fetch.c: writes under way */
+	/* What this client has asked for; imap_unauthenticate forgets it. */
 	bool is_utf8;			/* strings, names, headers in UTF-8 */
 	bool is_utf8_accept;		/* RFC 6855, for its rule on charsets */
 	bool is_rev2;			/* RFC 9051: its answers, not 3501's */
@@ -165,6 +166,8 @@ struct imap {
 	bool is_condstore;		/* RFC 7162: imap_enable_condstore */
 	bool is_qresync;		/* VANISHED takes EXPUNGE's place */
 	bool is_metadata;		/* wants news of metadata */
+	bool is_compressed;		/* RFC 4978; charged to the budget */
+	enum want switch_to;		/* WANT_DEFLATE or _PLAIN, once said */
 	struct buf metadata_news;	/* lines to be told */
 	unsigned bad_count;
 	const char *bye;		/* say this and close, when possible */
@@ -212,6 +215,12 @@ void imap_continue(struct imap *im, const char *text);
 
 /* Ends the selected state, if it was one; nothing is expunged. */
 void imap_unselect(struct imap *im);
+
+/*
+ * RFC 8437: back to not authenticated. All that a log-in gave and whatever
+ * was asked for since is forgotten; TLS stays.
+ */
+void imap_unauthenticate(struct imap *im);
 
 /* ---- selected.c: what a command says of the selected mailbox ---- */
 
@@ -287,6 +296,8 @@ enum imap_step imap_run_enable(struct imap *im);
 enum imap_step imap_run_namespace(struct imap *im);
 enum imap_step imap_run_language(struct imap *im);
 enum imap_step imap_run_starttls(struct imap *im);
+enum imap_step imap_run_compress(struct imap *im);
+enum imap_step imap_run_unauthenticate(struct imap *im);
 /* "CAPABILITY IMAP4rev1 ...", without star or brackets. */
 void imap_put_capability(struct imap *im, struct buf *out);
 

@@ -168,6 +168,11 @@ struct imap_enable_args {
 	size_t count;
 };
 
+/* COMPRESS (RFC 4978) */
+struct imap_compress_args {
+	struct span mechanism;
+};
+
 /* SELECT EXAMINE (RFC 4466 section 2.1, RFC 7162) */
 struct imap_select_args {
 	struct span name;
@@ -522,6 +527,7 @@ union imap_args {
 	struct imap_authenticate_args authenticate;
 	struct imap_id_args id;
 	struct imap_enable_args enable;
+	struct imap_compress_args compress;
 	struct imap_select_args select;
 	struct imap_create_args create;
 	struct imap_mailbox_args mailbox;
@@ -553,6 +559,7 @@ enum parse imap_parse_authenticate(struct imap_parser *p,
     union imap_args *a);
 enum parse imap_parse_id(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_enable(struct imap_parser *p, union imap_args *a);
+enum parse imap_parse_compress(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_select(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_create(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_mailbox_only(struct imap_parser *p,

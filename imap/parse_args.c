@@ -111,6 +111,14 @@ imap_parse_id(struct imap_parser *p, union imap_args *a)
 
 /* RFC 5161 section 3.1 */
 enum parse
+imap_parse_compress(struct imap_parser *p, union imap_args *a)
+{
+	return imap_parse_space(p) ||
+	    imap_parse_atom(p, &a->compress.mechanism) ||
+	    imap_parse_end(p) ? PARSE_BAD : PARSE_OK;
+}
+
+enum parse
 imap_parse_enable(struct imap_parser *p, union imap_args *a)
 {
 	struct imap_enable_args *e = &a->enable;

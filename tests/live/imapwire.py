@@ -6,6 +6,7 @@ is a Broken.
 import collections
 import re
 import socket
+import zlib
 
 ATOM = rb'[^\x00-\x20\x7f-\xff(){%*"\\\]]'
 NUMBER = re.compile(rb"(0|[1-9]\d*)")
@@ -149,6 +150,36 @@ class Message:
     def __init__(self):
         self.uid = None
         self.flags = None
+
+
+class Deflated:
+    """A socket under COMPRESS=DEFLATE (RFC 4978)."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.out = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
+        self.into = zlib.decompressobj(-zlib.MAX_WBITS)
+        self.received = 0
+
+    def pack(self, data, flush=zlib.Z_SYNC_FLUSH):
+        return self.out.compress(data) + self.out.flush(flush)
+
+    def sendall(self, data):
+        self.sock.sendall(self.pack(data))
+
+    def recv(self, count):
+        while True:
+            got = self.sock.recv(count)
+            self.received += len(got)
+            plain = self.into.decompress(got)
+            if plain or not got:
+                return plain
+
+    def settimeout(self, seconds):
+        self.sock.settimeout(seconds)
+
+    def close(self):
+        self.sock.close()
 
 
 class Client:
@@ -312,6 +343,10 @@ class Client:
             answer = (name, n)
         self.untagged.append(answer)
         return answer
+
+    def compress(self):
+        self.ok("COMPRESS DEFLATE")
+        self.sock = Deflated(self.sock)
 
     # ---- the picture
 

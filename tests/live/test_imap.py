@@ -4,6 +4,7 @@ import email
 import imaplib
 import re
 import smtplib
+import zlib
 
 import pytest
 
@@ -550,3 +551,82 @@ def test_a_mailbox_is_shared_and_taken_back(server, user):
         with pytest.raises(smtplib.SMTPException):
             c.sendmail(user.address, [other.address],
                        mail("Forged", sender=user.address))
+
+
+@pytest.mark.parametrize("listener", ["imap", "imaps"])
+def test_compressed_connection(server, user, listener):
+    message = mail(body=b"All work and no play.\r\n" * 20000)
+    for _ in range(3):
+        server.deliver(user, message)
+    with wire(server, user, listener=listener) as c:
+        c.compress()
+        # Each answer is flushed: none waits for the next.
+        for _ in range(3):
+            c.ok("NOOP")
+        assert c.command("COMPRESS DEFLATE")[:2] == ("NO",
+                                                     "COMPRESSIONACTIVE")
+        got = c.fetch("1:3", "(UID BODY.PEEK[])")
+        assert all(got[n]["BODY[]"].endswith(message) for n in (1, 2, 3))
+        assert c.sock.received < len(message) / 4
+        # What a phone does: IDLE, and news while it sleeps.
+        server.deliver(user, message)
+        c.ok("NOOP")
+        assert ("EXISTS", 4) in c.untagged
+
+
+def test_commands_compressed_in_odd_pieces(server, user):
+    with wire(server, user) as c:
+        c.compress()
+        plain, raw = c.sock, c.sock.sock
+        whole = b""
+        for n, flush in enumerate((zlib.Z_PARTIAL_FLUSH, zlib.Z_FULL_FLUSH,
+                                   zlib.Z_BLOCK, zlib.Z_SYNC_FLUSH)):
+            whole += plain.pack(b"x%d NOOP\r\n" % n, flush)
+        for i in range(len(whole)):
+            raw.sendall(whole[i:i + 1])
+        got = b""
+        while got.count(b"\r\n") < 4:
+            got += plain.recv(1000)
+        assert re.findall(rb"x(\d) OK", got) == [b"0", b"1", b"2", b"3"]
+
+
+def test_limits_hold_for_what_was_compressed(server, user):
+    with wire(server, user) as c:
+        c.compress()
+        # A line of 100 MB that travels as 100 KB.
+        with pytest.raises(OSError):
+            c.sock.sendall(b"x" * 10_000)
+            for _ in range(10_000):
+                c.sock.sendall(b"x" * 10_000)
+            while c.sock.recv(65536):
+                pass
+            raise OSError("hung up")
+    with wire(server, user) as c:
+        c.compress()
+        c.sock.sock.sendall(b"\x07 NOOP\r\n")
+        try:
+            assert c.sock.recv(1000) == b""
+        except ConnectionError:
+            pass
+    with wire(server, user) as c:
+        c.ok("NOOP")
+
+
+def test_unauthenticate_ends_compression(server, user):
+    with wire(server, user) as c:
+        c.compress()
+        layer = c.sock
+        token = base64.b64encode(
+            f"\0{user.address}\0{user.password}".encode())
+        # RFC 8437 section 3: in one go with the next log-in.
+        layer.sock.sendall(layer.pack(b"u UNAUTHENTICATE\r\n") +
+                           b"a AUTHENTICATE PLAIN " + token + b"\r\n")
+        got = b""
+        while b"a OK" not in got:
+            more = layer.sock.recv(65536)
+            assert more, got
+            got += more
+        layer.into.decompress(got[:got.index(b"a OK")])
+        layer.sock.sendall(b"s SELECT INBOX\r\n")
+        while b"s OK" not in got:
+            got += layer.sock.recv(65536)

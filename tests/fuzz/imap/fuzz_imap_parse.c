@@ -193,6 +193,7 @@ static const struct verb {
 	{ "AUTHENTICATE", imap_parse_authenticate, NULL },
 	{ "CANCELUPDATE", imap_parse_cancelupdate, NULL },
 	{ "COPY", imap_parse_copy, put_copy },
+	{ "COMPRESS", imap_parse_compress, NULL },
 	{ "ENABLE", imap_parse_enable, NULL },
 	{ "EXPUNGE", imap_parse_uid_expunge, NULL },
 	{ "FETCH", imap_parse_fetch, put_fetch },

@@ -95,6 +95,18 @@ TEST(test_parse_id_has_a_cap)
 	buf_release(&b);
 }
 
+TEST(test_parse_compress_takes_a_mechanism)
+{
+	struct parsing *t = parsing_new(SPAN(" deflate "));
+
+	CHECK_EQ(parsing_run(t, imap_parse_compress), PARSE_OK);
+	CHECK_SPAN(t->args.compress.mechanism, "deflate");
+	parsing_free(t);
+	check_bad(imap_parse_compress, SPAN(""), NULL);
+	check_bad(imap_parse_compress, SPAN(" \"DEFLATE\""), NULL);
+	check_bad(imap_parse_compress, SPAN(" DEFLATE 1"), NULL);
+}
+
 TEST(test_parse_enable_takes_words)
 {
 	struct parsing *t = parsing_new(SPAN(" CONDSTORE UTF8=ACCEPT"));
@@ -337,6 +349,7 @@ main(void)
 		    test_parse_authenticate_knows_the_initial_response),
 		cmocka_unit_test(test_parse_id_takes_pairs_or_nil),
 		cmocka_unit_test(test_parse_id_has_a_cap),
+		cmocka_unit_test(test_parse_compress_takes_a_mechanism),
 		cmocka_unit_test(test_parse_enable_takes_words),
 		cmocka_unit_test(test_parse_mailbox_only_and_rename),
 		cmocka_unit_test(test_parse_status_takes_items),
