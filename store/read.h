@@ -24,8 +24,8 @@ enum rjob_kind {
 	RJOB_THREAD,
 	RJOB_LOOKUP, RJOB_LIST, RJOB_MESSAGES, RJOB_MESSAGES_AHEAD,
 	RJOB_SEARCH, RJOB_SEARCH_TWIN, RJOB_LOAD, RJOB_CREDS,
-	RJOB_DIRECTORY, RJOB_RESOLVE, RJOB_VANISHED, RJOB_BACKUP, RJOB_METADATA,
-	RJOB_QUOTA, RJOB_ACL,
+	RJOB_DIRECTORY, RJOB_RESOLVE, RJOB_VANISHED, RJOB_FIND, RJOB_BACKUP,
+	RJOB_METADATA, RJOB_QUOTA, RJOB_ACL,
 	/* queue.h, trust.h */
 	RJOB_QUEUE_DUE, RJOB_QUEUE_WORK, RJOB_QUEUE_OVERDUE, RJOB_QUEUE_LIST,
 	RJOB_DKIM_KEYS, RJOB_MTA_STS, RJOB_KINDS
@@ -179,6 +179,21 @@ struct rjob_thread {
 struct rjob_thread *rjob_thread_new(struct env *env, struct session *s,
     enum thread_by by, size_t row_cap);
 void rjob_thread_add(struct rjob_thread *job, const struct msgrow *row);
+
+/*
+ * The body of a message by mailbox and UID, for those who have no view of it.
+ * ERR_NOMSG: it is not there, or the mailbox has another UIDVALIDITY (0: any
+ * will do).
+ */
+struct rjob_find {
+	struct rjob j;
+	uint64_t mailbox;
+	uint32_t uidvalidity, uid;
+	/* results */
+	uint64_t body;
+};
+struct rjob_find *rjob_find_new(struct env *env, struct session *s,
+    uint64_t mailbox, uint32_t uidvalidity, uint32_t uid);
 
 /*
  * What has vanished from a mailbox since a modseq (RFC 7162 section 3.2.6).

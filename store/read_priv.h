@@ -63,6 +63,7 @@ int slice_load(struct reader *r, struct rjob *j);
 int slice_creds(struct reader *r, struct rjob *j);
 int slice_directory(struct reader *r, struct rjob *j);
 int slice_resolve(struct reader *r, struct rjob *j);
+int slice_find(struct reader *r, struct rjob *j);
 int slice_vanished(struct reader *r, struct rjob *j);
 int slice_backup(struct reader *r, struct rjob *j);
 int slice_metadata(struct reader *r, struct rjob *j);

@@ -44,6 +44,7 @@ static const struct rjob_ops kinds[RJOB_KINDS] = {
 	[RJOB_CREDS] = { "creds", slice_creds, creds_home, false },
 	[RJOB_DIRECTORY] = { "directory", slice_directory, NULL, false },
 	[RJOB_RESOLVE] = { "resolve", slice_resolve, NULL, false },
+	[RJOB_FIND] = { "find", slice_find, NULL, false },
 	[RJOB_VANISHED] = { "vanished", slice_vanished, NULL, false },
 	[RJOB_THREAD] = { "thread", slice_thread, NULL, false },
 	[RJOB_SORT] = { "sort", slice_sort, NULL, false },

@@ -80,7 +80,12 @@ struct wreq_deliver {
 };
 struct wreq_deliver *wreq_deliver_new(struct env *env, struct session *s);
 
-/* ---- APPEND: one or several messages into one mailbox, all or none ---- */
+/*
+ * ---- APPEND: one or several messages into one mailbox, all or none ----
+ *
+ * REPLACE takes a message out of a mailbox as well, before they are counted:
+ * ERR_NOMSG if it is not there any more.
+ */
 
 struct append_msg {
 	struct spool *spool;		/* finished; taken */
@@ -95,6 +100,8 @@ struct append_msg {
 struct wreq_append {
 	struct wreq w;
 	uint64_t mailbox;
+	uint64_t replaced_mailbox;
+	uint32_t replaced_uid;		/* 0: none */
 	struct append_msg *msgs;
 	size_t msg_count;
 	/* results */

@@ -115,6 +115,23 @@ settle_sent(struct wtxn *t, const struct wreq_append *r,
 	return err;
 }
 
+/* RFC 8508 section 3.4: the quota is judged as if it had gone before. */
+static int
+take_out(struct wtxn *t, const struct wreq_append *r)
+{
+	struct wreq_expunge e = { .w = r->w,
+	    .mailbox = r->replaced_mailbox };
+	int err;
+
+	uidset_add(&e.uids, r->replaced_uid, r->replaced_uid);
+	err = apply_expunge(t, &e.w);
+	if (err == 0 && e.expunged_r.n == 0)
+		err = ERR_NOMSG;
+	uidset_release(&e.uids);
+	uidset_release(&e.expunged_r);
+	return err;
+}
+
 int
 apply_append(struct wtxn *t, struct wreq *w)
 {
@@ -123,6 +140,8 @@ apply_append(struct wtxn *t, struct wreq *w)
 	uint64_t bytes = 0;
 	int err;
 
+	if (r->replaced_uid && (err = take_out(t, r)) < 0)
+		return err;
 	if ((err = mailbox_access(t->db, w->actor, r->mailbox, RIGHT_INSERT,
 	    &box)) < 0)
 		return err;
