@@ -58,6 +58,7 @@
 #define IMAP_METADATA_MAX 100u		/* entries in one command */
 #define IMAP_METADATA_NEWS_MAX (64u * 1024)	/* bytes not told yet */
 #define IMAP_APPEND_MAX 100u		/* messages in one APPEND */
+#define IMAP_CATENATE_MAX 1000u		/* parts of one message */
 
 /* RFC 3501 section 5.4: at least 30 minutes. */
 #define IMAP_IDLE_TIMEOUT_MS (30 * 60 * 1000 + 30 * 1000)

@@ -369,7 +369,7 @@ void imap_put_myrights(struct imap *im, struct span name, unsigned rights);
 
 /* cmd_append.c */
 extern const struct imap_stream imap_append_stream;
-enum imap_step imap_run_append(struct imap *im);
+enum imap_step imap_run_append(struct imap *im);	/* REPLACE too */
 enum imap_step imap_done_append(struct imap *im, struct op *op);
 
 /* cmd_fetch.c */

@@ -398,6 +398,20 @@ imap_decode_name(struct imap_parser *p, struct span raw, struct span *name)
 }
 
 enum parse
+imap_fold_inbox(struct imap_parser *p, struct span *name)
+{
+	char *copy;
+
+	if (!span_istarts(*name, "INBOX") ||
+	    (name->len > 5 && name->p[5] != '/'))
+		return PARSE_OK;
+	copy = arena_memdup(p->arena, name->p, name->len);
+	memcpy(copy, "INBOX", 5);
+	name->p = copy;
+	return PARSE_OK;
+}
+
+enum parse
 imap_parse_mailbox(struct imap_parser *p, struct span *name)
 {
 	const char *start = p->c.p;
@@ -411,15 +425,7 @@ imap_parse_mailbox(struct imap_parser *p, struct span *name)
 	}
 	if (imap_decode_name(p, raw, name))
 		return PARSE_BAD;
-	/* RFC 3501 section 5.1: INBOX in any case is INBOX */
-	if (span_istarts(*name, "INBOX") &&
-	    (name->len == 5 || name->p[5] == '/')) {
-		char *copy = arena_memdup(p->arena, name->p, name->len);
-
-		memcpy(copy, "INBOX", 5);
-		name->p = copy;
-	}
-	return PARSE_OK;
+	return imap_fold_inbox(p, name);
 }
 
 static const struct {

@@ -52,6 +52,8 @@ struct imap_parser {
 	bool utf8;		/* names and strings are UTF-8 (RFC 6855) */
 	bool utf8_accept;	/* RFC 6855 section 3: no charset is named */
 	bool uid_only;		/* RFC 9586: no sequence numbers */
+	bool so_far;		/* what is left out behind a message is fine */
+	const char *argument;	/* where a string was expected last; APPEND */
 	const char *bad_code;	/* PARSE_BAD: a code that goes with BAD */
 	/*
 	 * The mailbox name parsed last, as it was given, if NFC made another
@@ -257,18 +259,33 @@ struct imap_list_args {
 	size_t pattern_count;
 };
 
-/* APPEND (RFC 3501, and RFC 3502 for more than one message) */
+/*
+ * APPEND (RFC 3501, RFC 3502 for more than one message, RFC 4469 for messages
+ * made of parts), REPLACE (RFC 8508)
+ */
+struct imap_cat_part {
+	bool is_url;
+	union {
+		struct span url;	/* as written */
+		struct {
+			uint64_t size;	/* bytes of the literal */
+			unsigned number;	/* FRAME_MESSAGE's */
+		};
+	};
+};
 struct imap_append_msg {
 	struct imap_flags flags;
 	bool has_date;
 	int64_t date_s;		/* seconds since 1970 */
-	unsigned number;	/* the framer's FRAME_MESSAGE number */
-	uint64_t size;		/* bytes */
+	bool is_catenated;	/* else it is one literal */
+	struct imap_cat_part *parts;
+	size_t part_count;	/* at least one */
 };
 struct imap_append_args {
+	struct seqset replaced;	/* REPLACE: one number; else n == 0 */
 	struct span name;
 	struct imap_append_msg *msgs;
-	size_t msg_count;	/* at least one */
+	size_t msg_count;	/* at least one; REPLACE: one */
 };
 
 /* EXPUNGE takes none; UID EXPUNGE (RFC 4315) */
@@ -569,6 +586,7 @@ enum parse imap_parse_status(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_list(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_lsub(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_append(struct imap_parser *p, union imap_args *a);
+enum parse imap_parse_replace(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_uid_expunge(struct imap_parser *p,
     union imap_args *a);
 enum parse imap_parse_copy(struct imap_parser *p, union imap_args *a);
@@ -606,14 +624,14 @@ enum parse imap_parse_status_items(struct imap_parser *p, unsigned *items);
 
 /* ---- for the framer ---- */
 
-/* Which literals are messages: those of APPEND, by its own grammar. */
+/* Which literals are messages: those of APPEND and REPLACE, by grammar. */
 extern const struct framer_roles imap_literal_roles;
 
 /*
  * The mailbox and the message that FRAME_MESSAGE is about: parses the text of
- * that event. Fills a->append with msgs so far, the announced one last (its
- * size and number are those of the event). For checks before the client is
- * told to go on.
+ * that event. Fills a->append with msgs so far; the literal announced is the
+ * last part of the last one (number and size are 0). For checks before the
+ * client is told to go on. The text is copied into the arena.
  */
 enum parse imap_parse_append_so_far(struct imap_parser *p, struct span text,
     union imap_args *a);

@@ -129,9 +129,8 @@ parse_path(struct imap_parser *p, struct imap_section *s, bool *dot)
 	return PARSE_OK;
 }
 
-/* "[" [section-spec] "]" */
-static enum parse
-parse_section(struct imap_parser *p, struct imap_section *s)
+enum parse
+imap_parse_section(struct imap_parser *p, struct imap_section *s)
 {
 	const char *start;
 	struct span word;
@@ -214,7 +213,7 @@ parse_body(struct imap_parser *p, const char *name, struct imap_fetch_body *b)
 {
 	struct buf label = BUF_INIT;
 
-	if (parse_section(p, &b->section))
+	if (imap_parse_section(p, &b->section))
 		return PARSE_BAD;
 	/* RFC 3516 section 7: section-binary is a part, or nothing. */
 	if (b->form != FORM_BODY && b->section.what != SECTION_ALL)

@@ -57,4 +57,10 @@ enum parse imap_parse_return(struct imap_parser *p,
 enum parse imap_parse_program(struct imap_parser *p, struct span charset,
     struct imap_search_args *a);
 
+/* RFC 3501 section 5.1: INBOX in any case is INBOX, also as first level. */
+enum parse imap_fold_inbox(struct imap_parser *p, struct span *name);
+
+/* "[" [section-spec] "]" */
+enum parse imap_parse_section(struct imap_parser *p, struct imap_section *s);
+
 #endif

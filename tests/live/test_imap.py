@@ -630,3 +630,16 @@ def test_unauthenticate_ends_compression(server, user):
         layer.sock.sendall(b"s SELECT INBOX\r\n")
         while b"s OK" not in got:
             got += layer.sock.recv(65536)
+
+
+def test_catenate_of_large_messages_in_every_way(server, user):
+    body = b"".join(b"line %d of many\r\n" % n for n in range(60_000))
+    message = mail(body=body)
+    with wire(server, user, "Drafts") as c:
+        assert c.append("Drafts", message)[0] == "OK"
+        tag = c.start('APPEND Drafts CATENATE (URL "/Drafts/;UID=1" TEXT '
+                      f"{{{len(body)}+}}\r\n")
+        c.send(body + b' URL ";UID=1/;SECTION=TEXT")\r\n')
+        assert c.finish(tag)[0] == "OK"
+    with server.imap(user, mailbox="Drafts") as c:
+        assert ok(c.fetch("2", "(BODY.PEEK[])"))[0][1] == message + 2 * body

@@ -205,6 +205,7 @@ static const struct verb {
 	{ "LSUB", imap_parse_lsub, NULL },
 	{ "NOOP", imap_parse_none, NULL },
 	{ "RENAME", imap_parse_rename, put_rename },
+	{ "REPLACE", imap_parse_replace, NULL },
 	{ "SEARCH", imap_parse_search, NULL },
 	{ "CREATE", imap_parse_create, NULL },
 	{ "DELETE", imap_parse_mailbox_only, NULL },
@@ -288,7 +289,7 @@ check_append(const struct imap_append_args *a)
 {
 	assert(a->msg_count > 0);
 	for (size_t i = 0; i < a->msg_count; i++)
-		assert(a->msgs[i].number == i);
+		assert(a->msgs[i].part_count > 0);
 }
 
 static void
