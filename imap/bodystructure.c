@@ -6,9 +6,9 @@
  * a cap, or broken) is shown as another type with its own parameters, as
  * digest.h says, so that no client waits for fields that are not there.
  */
-#include "imap/downgrade.h"
 #include "imap/reply.h"
 #include "server/base/codec.h"
+#include "store/mime/downgrade.h"
 #include "store/mime/encoded.h"
 
 #define DEPTH_MAX (2u * MIME_DEPTH_MAX)

@@ -21,11 +21,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "imap/downgrade.h"
 #include "imap/fetch_priv.h"
 #include "imap/section.h"
 #include "server/base/utf8.h"
 #include "server/base/xalloc.h"
+#include "store/mime/downgrade.h"
 #include "store/mime/mime.h"
 #include "store/read.h"
 

@@ -1,11 +1,11 @@
 #include "imap/reply.h"
 
 #include "imap/chars.h"
-#include "imap/downgrade.h"
 #include "imap/utf7.h"
 #include "server/base/utf8.h"
 #include "server/base/xalloc.h"
 #include "store/mime/date.h"
+#include "store/mime/downgrade.h"
 
 /* A longer string is a literal: quoted ones are lines to many clients. */
 #define QUOTED_MAX 1000

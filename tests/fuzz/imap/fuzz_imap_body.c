@@ -5,7 +5,7 @@
  */
 #include <assert.h>
 
-#include "imap/downgrade.h"
+#include "store/mime/downgrade.h"
 #include "imap/reply.h"
 #include "imap/section.h"
 #include "server/base/utf8.h"

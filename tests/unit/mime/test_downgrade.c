@@ -1,4 +1,4 @@
-#include "imap/downgrade.h"
+#include "store/mime/downgrade.h"
 
 #include "tests/check.h"
 

@@ -6,8 +6,8 @@
  * left out, and so is every other field. 8-bit bytes that are no UTF-8 count
  * as Latin-1, as everywhere.
  */
-#ifndef IMAP_DOWNGRADE_H
-#define IMAP_DOWNGRADE_H
+#ifndef STORE_MIME_DOWNGRADE_H
+#define STORE_MIME_DOWNGRADE_H
 
 #include <stdbool.h>
 

@@ -1,4 +1,4 @@
-#include "imap/downgrade.h"
+#include "store/mime/downgrade.h"
 
 #include "server/base/cursor.h"
 #include "server/base/utf8.h"
