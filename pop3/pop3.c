@@ -480,6 +480,7 @@ pop3_make(struct env *env, const void *settings)
 	s->state = ST_AUTH;
 	s->seen_last_ms = -POP3_SEEN_MS;
 	buf_init(&s->user);
+	buf_init(&s->head);
 	init_login(s);
 	return &s->s;
 }

@@ -2,7 +2,8 @@
  * POP3: INBOX for programs that fetch mail and take it away.
  *
  * RFC 1939 without APOP, with TOP and UIDL, CAPA and PIPELINING (2449), STLS
- * (2595), SASL (5034), AUTH-RESP-CODE (3206). The maildrop is a view that is
+ * (2595), SASL (5034), AUTH-RESP-CODE (3206), UTF8 and LANG (6856). The
+ * maildrop is a view that is
  * never moved: what a client has been told stays true until it quits. There
  * is no lock; several sessions at once see and delete side by side.
  */
@@ -22,6 +23,7 @@
 #define POP3_IDLE_MS (10 * 60 * 1000)	/* RFC 1939 section 3: 10 minutes */
 #define POP3_LOGIN_MS (10 * 60 * 1000)	/* in all, to the log-in */
 #define POP3_BATCH_MAX 512		/* pipelined RETR read in one job */
+#define POP3_HEAD_MAX (1024u * 1024)	/* of a header shown in ASCII */
 #define POP3_SEEN_MS 1000		/* \Seen is written so often at most */
 
 /* Immutable while sessions live. */

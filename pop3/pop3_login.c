@@ -1,5 +1,5 @@
 /*
- * Before the maildrop: CAPA, STLS, logging in, opening INBOX.
+ * Before the maildrop: CAPA, STLS, UTF8 and LANG, logging in, opening INBOX.
  */
 #include "pop3/pop3_priv.h"
 
@@ -19,7 +19,8 @@ pop3_run_capa(struct pop3 *s)
 
 	pop3_ok(s, "This is what works here");
 	buf_adds(out, "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
-	    "PIPELINING\r\nEXPIRE NEVER\r\nLOGIN-DELAY 0\r\n");
+	    "PIPELINING\r\nEXPIRE NEVER\r\nLOGIN-DELAY 0\r\n"
+	    "UTF8 USER\r\nLANG\r\n");
 	if (can_login) {
 		buf_adds(out, "USER\r\nSASL");
 		login_put_mechanisms(&s->login, out, " ", "");
@@ -39,12 +40,65 @@ pop3_run_stls(struct pop3 *s)
 		pop3_err(s, NULL, "TLS is on already");
 		return STEP_DONE;
 	}
+	if (s->is_utf8) {
+		/* RFC 6856 section 2.1 */
+		pop3_err(s, NULL, "STLS comes before UTF8");
+		return STEP_DONE;
+	}
 	if (!s->settings->has_stls) {
 		pop3_err(s, NULL, "TLS is not available here");
 		return STEP_DONE;
 	}
 	pop3_ok(s, "Start TLS now");
 	return STEP_TLS;
+}
+
+enum pop3_step
+pop3_run_utf8(struct pop3 *s)
+{
+	s->is_utf8 = true;
+	pop3_ok(s, "UTF-8 it is");
+	return STEP_DONE;
+}
+
+/* The tags of our languages; the first is what "*" means. */
+static const struct {
+	const char *tag, *name;
+} languages[] = {
+	{ "en", "English" },
+	{ "i-default", "Default language" },
+};
+
+/* RFC 4647 section 3.3.1: a range is a tag, or its beginning up to a "-". */
+static bool
+is_in_range(struct span tag, struct span range)
+{
+	return span_is(range, "*") || (span_ieq(span_head(tag, range.len),
+	    range) && (tag.len == range.len || tag.p[range.len] == '-'));
+}
+
+enum pop3_step
+pop3_run_lang(struct pop3 *s)
+{
+	struct span range = s->args.word;
+
+	if (range.len == 0) {
+		pop3_ok(s, "These are the languages");
+		for (size_t i = 0; i < COUNT(languages); i++)
+			buf_printf(s->s.out, "%s %s\r\n", languages[i].tag,
+			    languages[i].name);
+		buf_adds(s->s.out, ".\r\n");
+		return STEP_DONE;
+	}
+	for (size_t i = 0; i < COUNT(languages); i++) {
+		if (!is_in_range(span_of(languages[i].tag), range))
+			continue;
+		buf_printf(s->s.out, "+OK %s So be it\r\n",
+		    languages[i].tag);
+		return STEP_DONE;
+	}
+	pop3_err(s, NULL, "That language is not spoken here");
+	return STEP_DONE;
 }
 
 /* ---- INBOX ---- */

@@ -82,6 +82,14 @@ pop3_parse_top(struct cursor *c, struct pop3_args *args)
 }
 
 enum parse
+pop3_parse_lang(struct cursor *c, struct pop3_args *args)
+{
+	skip_spaces(c);
+	args->word = cursor_while(c, is_visible);
+	return cursor_at_end(c) ? PARSE_OK : PARSE_BAD;
+}
+
+enum parse
 pop3_parse_auth(struct cursor *c, struct pop3_args *args)
 {
 	skip_spaces(c);

@@ -16,7 +16,7 @@ struct pop3_args {
 	bool has_msg;
 	uint32_t msg;		/* 0: a number, but no message has it */
 	uint64_t lines;		/* TOP */
-	struct span word;	/* AUTH: the mechanism, "" when bare */
+	struct span word;	/* AUTH, LANG: what is named, "" when bare */
 	bool has_initial;
 	struct span initial;
 };
@@ -27,6 +27,8 @@ enum parse pop3_parse_text(struct cursor *c, struct pop3_args *args);
 enum parse pop3_parse_msg(struct cursor *c, struct pop3_args *args);
 enum parse pop3_parse_opt_msg(struct cursor *c, struct pop3_args *args);
 enum parse pop3_parse_top(struct cursor *c, struct pop3_args *args);
+/* RFC 6856 section 3: "", "en", "*" */
+enum parse pop3_parse_lang(struct cursor *c, struct pop3_args *args);
 /* RFC 5034 section 4: "", "PLAIN", "PLAIN initial-response" */
 enum parse pop3_parse_auth(struct cursor *c, struct pop3_args *args);
 

@@ -67,6 +67,7 @@ struct pop3 {
 	const char *stop;		/* say this and close, once not busy */
 	struct login login;
 	struct buf user;		/* of USER */
+	bool is_utf8;			/* headers are sent as they are */
 	struct hub_watch watch;
 	unsigned errors;
 	unsigned refusals;		/* before the log-in */
@@ -95,6 +96,10 @@ struct pop3 {
 	size_t batch_next;		/* not begun yet */
 	bool is_open;			/* one is begun and not finished */
 	struct pop3_body body;
+	/* RFC 6856 section 2.1: a header that is to be shown in ASCII */
+	bool is_held;			/* it is coming; nothing has been said */
+	struct buf head;
+	size_t head_charged;
 
 	/* read here, and not \Seen in the store yet */
 	struct uidset seen;
@@ -122,6 +127,8 @@ enum pop3_step pop3_run_user(struct pop3 *s);
 enum pop3_step pop3_run_pass(struct pop3 *s);
 enum pop3_step pop3_run_stls(struct pop3 *s);
 enum pop3_step pop3_run_capa(struct pop3 *s);
+enum pop3_step pop3_run_utf8(struct pop3 *s);
+enum pop3_step pop3_run_lang(struct pop3 *s);
 /* After LOGIN_OK: look-up of INBOX, loading of the view. */
 enum pop3_step pop3_open_done(struct pop3 *s, struct op *op);
 

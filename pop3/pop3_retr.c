@@ -7,6 +7,11 @@
  * TOPs of headers alone that are whole and cannot fail become one job with
  * it, and are answered in their order. Anything else ends the batch.
  *
+ * A header with 8-bit text is collected whole where the client has not said
+ * UTF8, and shown as RFC 6858 says. Deviation from RFC 6856 section 2.1: LIST
+ * gives the size of the message as it is, because the other one is not known
+ * without reading it; RETR's own answer has the other one.
+ *
  * A slice of the job is at most 64 KiB; while the output is full no slice is
  * asked for, and the store holds nothing for us.
  */
@@ -18,6 +23,8 @@
 #include "server/base/err.h"
 #include "server/base/lines.h"
 #include "server/base/xalloc.h"
+#include "store/mime/downgrade.h"
+#include "store/mime/header.h"
 #include "store/store.h"
 #include "store/write.h"
 
@@ -164,6 +171,15 @@ pop3_run_top(struct pop3 *s)
 	return run_fetch(s, MIN(s->args.lines, POP3_ALL_LINES - 1));
 }
 
+static void
+release_head(struct pop3 *s)
+{
+	buf_release(&s->head);
+	budget_give(s->s.env->budget, s->head_charged);
+	s->head_charged = 0;
+	s->is_held = false;
+}
+
 void
 pop3_drop_batch(struct pop3 *s)
 {
@@ -174,9 +190,26 @@ pop3_drop_batch(struct pop3 *s)
 	s->batch = NULL;
 	s->batch_count = s->batch_next = 0;
 	s->is_open = false;
+	release_head(s);
 }
 
 /* ---- what comes ---- */
+
+static const struct pop3_fetch *
+fetch_at_hand(const struct pop3 *s)
+{
+	return &s->batch[s->batch_next - 1];
+}
+
+/* So many bytes are to come for RETR. */
+static void
+put_ok(struct pop3 *s, uint64_t total)
+{
+	if (fetch_at_hand(s)->lines == POP3_ALL_LINES)
+		buf_printf(s->s.out, "+OK %" PRIu64 " octets\r\n", total);
+	else
+		pop3_ok(s, "The top of the message");
+}
 
 static void
 begin_message(struct pop3 *s, const struct read_piece *piece)
@@ -188,24 +221,70 @@ begin_message(struct pop3 *s, const struct read_piece *piece)
 		    "deleted it");
 		return;
 	}
-	if (f->lines == POP3_ALL_LINES)
-		buf_printf(s->s.out, "+OK %" PRIu64 " octets\r\n",
-		    piece->total);
-	else
-		pop3_ok(s, "The top of the message");
 	pop3_body_init(&s->body, f->lines);
 	s->is_open = true;
+	s->is_held = !s->is_utf8 && (piece->flavour & FLAVOUR_UTF8_HEADERS);
+	if (!s->is_held)
+		put_ok(s, piece->total);
 }
 
 static void
 end_message(struct pop3 *s)
 {
-	const struct pop3_fetch *f = &s->batch[s->batch_next - 1];
+	const struct pop3_fetch *f = fetch_at_hand(s);
 
 	pop3_body_finish(&s->body, s->s.out);
 	s->is_open = false;
 	if (f->lines == POP3_ALL_LINES && !f->is_seen)
 		uidset_add(&s->seen, f->uid, f->uid);
+}
+
+/* Nothing has been said of it yet, so it can be refused. */
+static void
+refuse_held(struct pop3 *s, int err)
+{
+	if (err == ERR_LIMIT)
+		pop3_err(s, "UTF8", "That message needs UTF8");
+	else
+		pop3_trouble(s, err);
+	release_head(s);
+	s->is_open = false;
+}
+
+static int
+hold(struct pop3 *s, struct span bytes)
+{
+	int err = s->head.len + bytes.len > POP3_HEAD_MAX ? ERR_LIMIT :
+	    budget_take(s->s.env->budget, bytes.len);
+
+	if (err < 0)
+		return err;
+	s->head_charged += bytes.len;
+	buf_addspan(&s->head, bytes);
+	return 0;
+}
+
+/* Collects the header; once it is whole it is shown, and what is behind it. */
+static void
+take_held(struct pop3 *s, const struct read_piece *piece)
+{
+	struct buf shown = BUF_INIT;
+	size_t n;
+	int err;
+
+	if ((err = hold(s, piece->bytes)) < 0) {
+		refuse_held(s, err);
+		return;
+	}
+	n = header_block_len(buf_span(&s->head));
+	if (n == s->head.len && !piece->last)
+		return;
+	(void)downgrade_header(&shown, span_head(buf_span(&s->head), n));
+	put_ok(s, piece->total - n + shown.len);
+	pop3_body_add(&s->body, s->s.out, buf_span(&shown));
+	pop3_body_add(&s->body, s->s.out, span_from(buf_span(&s->head), n));
+	buf_release(&shown);
+	release_head(s);
 }
 
 /* False: the message has broken off, and no words can tell that. */
@@ -218,7 +297,12 @@ take_piece(struct pop3 *s, const struct read_piece *piece)
 		return false;
 	if (!s->is_open)
 		return true;
-	pop3_body_add(&s->body, s->s.out, piece->bytes);
+	if (s->is_held)
+		take_held(s, piece);
+	else
+		pop3_body_add(&s->body, s->s.out, piece->bytes);
+	if (!s->is_open || s->is_held)
+		return true;
 	if (piece->last || s->body.is_full)
 		end_message(s);
 	return true;
@@ -227,9 +311,9 @@ take_piece(struct pop3 *s, const struct read_piece *piece)
 static enum pop3_step
 fetch_failed(struct pop3 *s, int err)
 {
-	bool is_broken = s->is_open;
+	bool is_broken = s->is_open && !s->is_held;
 
-	for (size_t i = s->batch_next; !is_broken && i < s->batch_count; i++)
+	for (size_t i = s->batch_next - s->is_held; !is_broken && i < s->batch_count; i++)
 		pop3_trouble(s, err);
 	pop3_drop_batch(s);
 	return is_broken ? STEP_CLOSE : STEP_DONE;

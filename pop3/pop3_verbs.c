@@ -3,8 +3,8 @@
 #include "server/base/xalloc.h"
 
 /*
- * RFC 1939 sections 5 to 7, RFC 2449, RFC 2595, RFC 5034: every command that
- * we know. Dispatch refuses one outside its states and parses before it runs.
+ * RFC 1939 sections 5 to 7, RFC 2449, RFC 2595, RFC 5034, RFC 6856: every
+ * command that we know. Dispatch refuses one outside its states and parses before it runs.
  * Sorted by name; tests/unit/pop3/test_pop3_verbs.c checks.
  */
 static const struct pop3_verb verbs[] = {
@@ -17,6 +17,8 @@ static const struct pop3_verb verbs[] = {
 	          pop3_parse_none,    pop3_run_capa,  NULL, NULL },
 	{ "DELE", ST_TRANS, 0,
 	          pop3_parse_msg,     pop3_run_dele,  NULL, NULL },
+	{ "LANG", ST_ANY,   0,
+	          pop3_parse_lang,    pop3_run_lang,  NULL, NULL },
 	{ "LIST", ST_TRANS, 0,
 	          pop3_parse_opt_msg, pop3_run_list,  NULL, pop3_more_list },
 	{ "NOOP", ST_TRANS, 0,
@@ -43,6 +45,8 @@ static const struct pop3_verb verbs[] = {
 	          pop3_parse_opt_msg, pop3_run_uidl,  NULL, pop3_more_uidl },
 	{ "USER", ST_AUTH,  0,
 	          pop3_parse_text,    pop3_run_user,  NULL, NULL },
+	{ "UTF8", ST_AUTH,  0,
+	          pop3_parse_none,    pop3_run_utf8,  NULL, NULL },
 };
 
 const struct pop3_verb *

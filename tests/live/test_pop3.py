@@ -262,3 +262,37 @@ def test_bare_local_part_logs_in_in_any_case(server, user):
         p = server.pop3(kp.Account(name, user.password))
         assert p.stat() == (0, 0)
         p.quit()
+
+
+def test_utf8_headers_are_shown_in_ascii_to_who_does_not_say_utf8(server,
+                                                                  user):
+    notes = b"".join(b"X-Note-%d: nothing to see here\r\n" % n
+                     for n in range(6000))
+    message = notes + mail("Grüße")     # over three slices of a reader
+    huge = b"X-Huge: " + b"x" * 70 + b"\r\n"
+    with server.smtp() as s:
+        for m in (message, huge * 20_000 + mail("Grüße")):
+            s.sendmail("carol@elsewhere.example", [user.address], m,
+                       mail_options=["SMTPUTF8"])
+    p = server.pop3(user)
+    answer, lines, _ = p.retr(1)
+    text = b"\r\n".join(lines) + b"\r\n"
+    assert int(answer.split()[1]) == len(text)
+    assert text.isascii() and b"\r\nSubject: =?utf-8?" in text
+    assert notes in text
+    assert p.top(1, 0)[1] == lines[:lines.index(b"") + 1]
+    with pytest.raises(poplib.error_proto) as e:
+        p.retr(2)                       # more than is held back
+    assert "[UTF8]" in str(e.value)
+    assert p.noop().startswith(b"+OK")
+    p.quit()
+    p = server.pop3()
+    assert "UTF8" in p.capa()
+    p.utf8()
+    p.user(user.address)
+    p.pass_(user.password)
+    for n in (1, 2):
+        text = b"\r\n".join(p.retr(n)[1]) + b"\r\n"
+        assert "\r\nSubject: Grüße\r\n".encode() in text
+        assert len(text) == int(p.list(n).split()[2])
+    p.quit()

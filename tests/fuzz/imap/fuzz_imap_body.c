@@ -5,10 +5,10 @@
  */
 #include <assert.h>
 
-#include "store/mime/downgrade.h"
 #include "imap/reply.h"
 #include "imap/section.h"
 #include "server/base/utf8.h"
+#include "store/mime/downgrade.h"
 #include "store/mime/header.h"
 #include "store/mime/mime.h"
 #include "tests/unit/imap/sexp.h"

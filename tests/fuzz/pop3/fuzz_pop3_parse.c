@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static enum parse (*const functions[])(struct cursor *,
     struct pop3_args *) = {
 	pop3_parse_none, pop3_parse_text, pop3_parse_msg, pop3_parse_opt_msg,
-	pop3_parse_top, pop3_parse_auth,
+	pop3_parse_top, pop3_parse_auth, pop3_parse_lang,
 };
 
 int

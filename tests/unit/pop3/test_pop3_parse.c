@@ -84,6 +84,18 @@ TEST(test_auth_may_be_bare)
 	CHECK_EQ(parse(pop3_parse_auth, "PLAIN a b", &a), PARSE_BAD);
 }
 
+TEST(test_lang_takes_one_range_or_none)
+{
+	struct pop3_args a;
+
+	CHECK_EQ(parse(pop3_parse_lang, "", &a), PARSE_OK);
+	CHECK_EQ(a.word.len, 0);
+	CHECK_EQ(parse(pop3_parse_lang, " en-GB", &a), PARSE_OK);
+	CHECK_SPAN(a.word, "en-GB");
+	CHECK_EQ(parse(pop3_parse_lang, "*", &a), PARSE_OK);
+	CHECK_EQ(parse(pop3_parse_lang, "en de", &a), PARSE_BAD);
+}
+
 int
 main(void)
 {
@@ -94,6 +106,7 @@ main(void)
 		cmocka_unit_test(test_top_takes_two_numbers),
 		cmocka_unit_test(test_text_keeps_its_spaces),
 		cmocka_unit_test(test_auth_may_be_bare),
+		cmocka_unit_test(test_lang_takes_one_range_or_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
