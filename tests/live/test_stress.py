@@ -93,6 +93,8 @@ class Actor:
         user = self.shared.user
         self.c = self.client(self.shared.server.raw(listener).sock)
         self.c.login(user.address, user.password)
+        if self.rng.random() < 0.4:
+            self.c.compress()
         self.select()
 
     def reconnect(self):
