@@ -67,8 +67,8 @@ static const struct {
 	  "SELECT b.id, g.mailbox, g.uid, g.size FROM body b"
 	  " LEFT JOIN content c ON c.id = b.content"
 	  " LEFT JOIN msg g ON g.body = b.id WHERE c.id IS NULL"
-	  /* flavour 2: has NULs, see check_shown */
-	  " OR (c.flavour & 2 = 0"
+	  /* flavour 34: SHOWN_FLAVOURS, see check_shown */
+	  " OR (c.flavour & 34 = 0"
 	  " AND g.size <> c.length + length(b.prefix))" },
 	{ "a content has all of its chunks and its digest",
 	  "SELECT c.id, c.length, s.bytes, s.n FROM content c LEFT JOIN"
@@ -282,7 +282,8 @@ check_hashes(struct db *db, struct buf *why)
 	return err < 0 ? err : n;
 }
 
-/* Whether messages with NULs have the size that they are shown with. */
+/* Whether binary messages have the size that they are shown with. */
+_Static_assert(SHOWN_FLAVOURS == 34, "the queries say it");
 static int
 check_shown(struct db *db, struct buf *why)
 {
@@ -292,7 +293,7 @@ check_shown(struct db *db, struct buf *why)
 	if ((err = db_query(db, &s, "SELECT g.mailbox, g.uid,"
 	    " g.size - length(b.prefix), d.bytes FROM msg g"
 	    " JOIN body b ON b.id = g.body JOIN content c ON c.id = b.content"
-	    " JOIN digest d ON d.content = c.id WHERE c.flavour & 2")) < 0)
+	    " JOIN digest d ON d.content = c.id WHERE c.flavour & 34")) < 0)
 		return err;
 	while ((err = db_step(db, s)) > 0) {
 		struct arena a = { 0 };

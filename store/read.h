@@ -63,8 +63,8 @@ struct rjob_list *rjob_list_new(struct env *env, struct session *s);
  * those of the message as its owner sees it: prefix, then content; offsets
  * count from the prefix's first byte.
  *
- * A message with NULs is shown without them (store/mime/shown.h): bytes,
- * total and digest are those of the shown message, unless as_stored is set.
+ * A binary message is shown as store/mime/shown.h says: bytes, total and
+ * digest are those of the shown message, unless as_stored is set.
  */
 #define READ_NOTHING 0
 #define READ_ALL UINT64_MAX		/* to the end */

@@ -223,7 +223,7 @@ read_saved(struct db *db, uint64_t mailbox, uint32_t uid,
 
 /*
  * From now on the body is read as it is shown, and *bytes is the digest of
- * that. For a message with NULs.
+ * that.
  */
 static int
 show(struct db *db, struct arena *a, struct body *body, struct span *bytes)
@@ -521,7 +521,7 @@ read_piece(struct reader *r, struct rjob_messages *m, struct read_piece *p)
 		return 0;	/* the row was all that is wanted */
 	if ((err = body_get(r->db, work_arena(m), item->body, &body)) < 0)
 		return err;
-	if ((body.flavour & FLAVOUR_NUL) && !item->as_stored &&
+	if ((body.flavour & SHOWN_FLAVOURS) && !item->as_stored &&
 	    (err = show(r->db, work_arena(m), &body, &digest)) < 0)
 		return err;
 	if ((err = item_range(r->db, item, &body, digest, &off, &len)) < 0)

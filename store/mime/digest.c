@@ -32,7 +32,7 @@ enum {
 	HAS_LANGUAGES = 1 << 10,
 	HAS_ENCODING_TEXT = 1 << 11,
 	HAS_PARAMS = 1 << 12,
-	HAS_NUL = 1 << 13,
+	IS_BINARY = 1 << 13,
 	HAS_ALL = (1 << 14) - 1
 };
 
@@ -178,7 +178,7 @@ part_flags(const struct part *p)
 	    (p->language_count ? HAS_LANGUAGES : 0) |
 	    (own_text ? HAS_ENCODING_TEXT : 0) |
 	    (p->params.n ? HAS_PARAMS : 0) |
-	    (p->has_nul ? HAS_NUL : 0));
+	    (p->is_binary ? IS_BINARY : 0));
 }
 
 /* The part alone; its children follow. */
@@ -194,7 +194,7 @@ put_part(struct buf *out, const struct part *p)
 	put_number(out, p->header_len);
 	put_number(out, p->body_len);
 	put_number(out, p->lines);
-	if (flags & HAS_NUL) {
+	if (flags & IS_BINARY) {
 		put_number(out, p->cte_off);
 		put_number(out, p->cte_len);
 		put_number(out, p->cte_lines);
@@ -440,9 +440,9 @@ get_extent(struct reader *r, struct part *p, uint64_t limit)
 }
 
 static void
-get_nul(struct reader *r, struct part *p)
+get_binary(struct reader *r, struct part *p)
 {
-	p->has_nul = true;
+	p->is_binary = true;
 	p->cte_off = get_number_to(r, p->header_len);
 	p->cte_len = get_number_to(r, p->header_len - p->cte_off);
 	p->cte_lines = get_number_to(r, p->cte_len);
@@ -491,8 +491,8 @@ get_part(struct reader *r, struct part *parent, uint64_t size,
 	p->kind = (enum part_kind)(flags & KIND_MASK);
 	p->encoding = (enum part_encoding)encoding;
 	get_extent(r, p, size);
-	if (flags & HAS_NUL)
-		get_nul(r, p);
+	if (flags & IS_BINARY)
+		get_binary(r, p);
 	get_part_text(r, p, flags);
 	*children = 0;
 	if (p->kind == PART_MESSAGE) {

@@ -101,9 +101,13 @@ struct part {
 	uint64_t header_off, header_len;	/* with its blank line */
 	uint64_t body_off, body_len;
 	uint64_t lines;			/* LFs in the body */
-	bool has_nul;			/* the body, outside of its parts */
 	/*
-	 * If has_nul, its Content-Transfer-Encoding field, with line ends:
+	 * The body has NULs outside of its parts, or is said to be binary in
+	 * a message with bare CRs or LFs.
+	 */
+	bool is_binary;
+	/*
+	 * If is_binary, its Content-Transfer-Encoding field, with line ends:
 	 * from header_off on; cte_len 0 where it has none. For shown.h.
 	 */
 	uint64_t cte_off, cte_len, cte_lines;

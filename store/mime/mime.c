@@ -131,7 +131,7 @@ account_nul(struct mime *m, uint64_t offset)
 	m->nul_off = MAX(m->nul_off, offset);
 	if (m->chunk_nul && !m->in_header && offset > from &&
 	    memchr(m->chunk + (from - m->off), '\0', (size_t)(offset - from)))
-		m->cur->has_nul = true;
+		m->cur->is_binary = true;
 }
 
 static struct part *
@@ -599,6 +599,23 @@ mime_add(struct mime *m, const char *p, size_t len)
 	m->chunk_len = 0;
 }
 
+/* Lines mean nothing in what is said to be binary: it has bare CRs and LFs. */
+static void
+note_binary(struct part *p)
+{
+	while (p) {
+		if (p->encoding == ENC_BINARY && p->body_len > 0)
+			p->is_binary = true;
+		if (p->child) {
+			p = p->child;
+			continue;
+		}
+		while (p && !p->next)
+			p = p->parent;
+		p = p ? p->next : NULL;
+	}
+}
+
 const struct digest *
 mime_finish(struct mime *m)
 {
@@ -611,6 +628,8 @@ mime_finish(struct mime *m)
 		line_end(m, span_make(m->held, m->held_len), false, m->off);
 	}
 	end_parts(m, NULL, m->off, m->lf_count);
+	if (m->digest.flavour & FLAVOUR_BARE_CR_LF)
+		note_binary(m->digest.root);
 	m->digest.size = m->off;
 	return &m->digest;
 }

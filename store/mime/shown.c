@@ -16,7 +16,7 @@ shown_is_encoded(const struct part *p)
 	    p->encoding == ENC_8BIT || p->encoding == ENC_BINARY;
 
 	/* RFC 2045 section 6.4: what is made of parts has no base64. */
-	return p->has_nul && p->kind == PART_LEAF && is_identity &&
+	return p->is_binary && p->kind == PART_LEAF && is_identity &&
 	    p->header_len > 0 && (p->cte_len == 0 || p->cte_lines > 0) &&
 	    !span_is(p->type, "multipart") && !span_is(p->type, "message");
 }
@@ -106,7 +106,7 @@ shown_size(const struct digest *d)
 	struct arena a = { 0 };
 	struct shown s;
 
-	if (!(d->flavour & FLAVOUR_NUL))
+	if (!(d->flavour & SHOWN_FLAVOURS))
 		return d->size;
 	shown_plan(d, &a, &s);
 	arena_release(&a);
@@ -148,7 +148,7 @@ change_part(struct part *p)
 	p->lines = lines;
 	p->encoding = ENC_BASE64;
 	p->encoding_text = SPAN("BASE64");
-	p->has_nul = false;
+	p->is_binary = false;
 }
 
 void

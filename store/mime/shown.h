@@ -1,15 +1,16 @@
 /*
- * A message with NULs as it is shown to those who cannot take them.
+ * A binary message as it is shown to those who cannot take one.
  *
  * IMAP's literals hold no NUL (RFC 3501 section 9) and POP3's clients none
- * either. So a part with NULs is shown in base64, its header says so, and its
+ * either; POP3 and SMTP have no place for a CR or LF that ends no line. So a
+ * part with NULs, and a binary one with such bytes, is shown in base64, its header says so, and its
  * BODYSTRUCTURE agrees (RFC 3516 section 6); the stored bytes stay as they
  * came. NULs elsewhere (in a header, between parts, in a part that is encoded
  * already or is shown flattened) are shown as 0x80, which other servers do.
  *
  * The shown message is never made: it is a row of pieces of the stored one,
  * and any range of it can be read on its own, because a line of base64 stands
- * for 57 bytes and takes 78. A message without NULs is one piece.
+ * for 57 bytes and takes 78. Any other message is one piece.
  *
  * Pure, like all of this folder.
  */
@@ -20,6 +21,9 @@
 
 #define SHOWN_LINE_BYTES 57u	/* RFC 2045 section 6.8: 76 characters */
 #define SHOWN_LINE_LEN 78u	/* of them, with CR LF */
+
+/* A message with neither of these flavours is shown as it is. */
+#define SHOWN_FLAVOURS (FLAVOUR_NUL | FLAVOUR_BARE_CR_LF)
 
 enum shown_how { SHOWN_COPY, SHOWN_FIELD, SHOWN_BASE64 };
 

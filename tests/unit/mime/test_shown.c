@@ -152,6 +152,32 @@ TEST(test_shown_message_inside_is_changed_inside)
 	    "Subject: inner\nContent-Transfer-Encoding: base64\n\nYQA=\n");
 }
 
+/* '#' is a bare LF. */
+TEST(test_shown_binary_part_with_bare_line_ends_is_base64)
+{
+	struct buf message = message_of("Content-Type: multipart/mixed; "
+	    "boundary=b\n\n--b\nContent-Transfer-Encoding: binary\n\na#b\n"
+	    "--b\n\nc#d\n--b--\n");
+	struct arena a = { 0 };
+	struct digest d;
+	struct shown s;
+	struct buf out;
+
+	for (size_t i = 0; i < message.len; i++)
+		if (message.p[i] == '#')
+			message.p[i] = '\n';
+	mime_digest(buf_span(&message), &a, &d);
+	shown_plan(&d, &a, &s);
+	out = make(&s, buf_span(&message), SIZE_MAX);
+	CHECK_STR(out.p, "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+	    "--b\r\nContent-Transfer-Encoding: base64\r\n\r\nYQpi\r\n\r\n"
+	    "--b\r\n\r\nc\nd\r\n--b--\r\n");
+	CHECK_EQ(shown_size(&d), out.len);
+	buf_release(&out);
+	buf_release(&message);
+	arena_release(&a);
+}
+
 /* The text with 0x80 for each '%' is what is shown; digests may differ. */
 static void
 check_replaced(const char *text, const char *want)
@@ -200,6 +226,8 @@ main(void)
 		cmocka_unit_test(test_shown_lines_have_76_characters),
 		cmocka_unit_test(test_shown_parts_beside_stay),
 		cmocka_unit_test(test_shown_message_inside_is_changed_inside),
+		cmocka_unit_test(
+		    test_shown_binary_part_with_bare_line_ends_is_base64),
 		cmocka_unit_test(test_shown_nul_elsewhere_is_0x80),
 	};
 
