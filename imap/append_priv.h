@@ -16,7 +16,8 @@ enum append_doing {
 	DOING_LOOKUP,		/* the mailbox it goes to */
 	DOING_URL,		/* a part is being fetched: url_part */
 	DOING_TEXT,		/* a literal is coming */
-	DOING_FINISH,		/* a message is whole, its rest is staged */
+	DOING_FINISH,		/* a literal was the message: rest is staged */
+	DOING_ADVANCE,		/* the same, and it goes on by itself then */
 	DOING_COMMIT
 };
 

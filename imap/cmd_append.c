@@ -24,11 +24,40 @@
 #include "store/mime/digest.h"
 #include "store/write.h"
 
+/*
+ * What is being staged is not wanted any more; when it comes home, it is to
+ * meet no other command.
+ */
+static void
+disown_stages(struct imap *im)
+{
+	struct list *next;
+
+	for (struct list *at = im->s.ops_out.next; at != &im->s.ops_out;
+	    at = next) {
+		struct op *op = CONTAINER_OF(at, struct op, by_owner);
+
+		next = at->next;
+		if (op->tag == SPOOL_OP_TAG)
+			op_disown(op);
+	}
+}
+
+/* The command may have been refused while parts of it are being staged. */
+static enum imap_step
+give(struct imap *im, enum imap_step step)
+{
+	if (step == STEP_DONE)
+		disown_stages(im);
+	return step;
+}
+
 static void
 append_release(struct imap *im)
 {
 	struct append *a = im->cmd.state;
 
+	disown_stages(im);
 	append_url_release(im, a);
 	for (size_t i = 0; i < a->count; i++)
 		spool_free(a->spools[i]);
@@ -221,8 +250,10 @@ advance(struct imap *im, struct append *a)
 		if (a->part == m->part_count) {
 			if (!a->is_finished)
 				end_message(a);
-			if (a->err == 0 && !append_has_room(im, a))
+			if (a->err == 0 && !append_has_room(im, a)) {
+				a->doing = DOING_ADVANCE;
 				return STEP_WAIT;
+			}
 			a->msg++;
 			a->part = 0;
 		} else if (is_announced(a)) {
@@ -339,6 +370,12 @@ append_announced(struct imap *im, const struct frame *f)
 }
 
 static enum imap_step
+announced(struct imap *im, const struct frame *f)
+{
+	return give(im, append_announced(im, f));
+}
+
+static enum imap_step
 append_bytes(struct imap *im, struct span bytes, uint64_t left)
 {
 	struct append *a = im->cmd.state;
@@ -360,7 +397,7 @@ append_bytes(struct imap *im, struct span bytes, uint64_t left)
 }
 
 const struct imap_stream imap_append_stream = {
-	.announced = append_announced,
+	.announced = announced,
 	.bytes = append_bytes,
 };
 
@@ -373,7 +410,7 @@ imap_run_append(struct imap *im)
 
 	a->args = im->cmd.args;
 	a->is_whole = true;
-	return begin(im, a);
+	return give(im, begin(im, a));
 }
 
 /* "APPENDUID 38505 3955", or "3955:3957" for several messages. */
@@ -420,20 +457,17 @@ staged(struct imap *im, struct append *a, struct op *op)
 	switch (a->doing) {
 	case DOING_URL:
 		return after_url(im, a, append_url_done(im, a, NULL));
-	case DOING_FINISH:
-		if (a->is_whole)
-			return advance(im, a);
-		break;
+	case DOING_ADVANCE:
+		return advance(im, a);
 	default:
 		break;
 	}
 	return append_has_room(im, a) ? STEP_INPUT : STEP_WAIT;
 }
 
-enum imap_step
-imap_done_append(struct imap *im, struct op *op)
+static enum imap_step
+op_done(struct imap *im, struct append *a, struct op *op)
 {
-	struct append *a = im->cmd.state;
 
 	if (op->tag == SPOOL_OP_TAG)
 		return staged(im, a, op);
@@ -446,4 +480,10 @@ imap_done_append(struct imap *im, struct op *op)
 		break;
 	}
 	return appended(im, (struct wreq_append *)op);
+}
+
+enum imap_step
+imap_done_append(struct imap *im, struct op *op)
+{
+	return give(im, op_done(im, im->cmd.state, op));
 }

@@ -643,3 +643,31 @@ def test_catenate_of_large_messages_in_every_way(server, user):
         assert c.finish(tag)[0] == "OK"
     with server.imap(user, mailbox="Drafts") as c:
         assert ok(c.fetch("2", "(BODY.PEEK[])"))[0][1] == message + 2 * body
+
+
+def test_catenate_that_fails_while_parts_are_stored(server, user):
+    """What is on its way to the disk then must not meet another command."""
+    body = b"".join(b"line %d of many\r\n" % n for n in range(100_000))
+    with wire(server, user, "Drafts") as c:
+        assert c.append("Drafts", mail(body=body))[0] == "OK"
+        c.ok("NOOP")
+        url = 'URL "/Drafts/;UID=1"'
+        for bad in (f"({url} {url} URL /Drafts/;UID=99)",
+                    f"({url} URL ;UID=1/;SECTION=77 {url})"):
+            for _ in range(5):
+                assert c.command(f"APPEND Drafts CATENATE {bad}")[0] == "NO"
+                c.fetch("1", "(FLAGS RFC822.SIZE)")
+        for rest in (b" NONSENSE)\r\n", b" URL /x)\r\n", b" URL {5}\r\n"):
+            tag = c.start(f"APPEND Drafts CATENATE (TEXT {{{len(body)}+}}"
+                          "\r\n")
+            c.send(body + rest)
+            if rest.endswith(b"{5}\r\n"):
+                assert c.read()[0] == "+"
+                c.send(b"wrong)\r\n")
+            assert c.finish(tag)[0] in ("NO", "BAD")
+            c.fetch("1", "(UID BODY.PEEK[HEADER])")
+        # Two large ones in a row: the second waits for the first.
+        tag = c.start(f"APPEND Drafts CATENATE ({url}) () {{{len(body)}+}}\r\n")
+        c.send(body + f" CATENATE ({url} TEXT {{3+}}\r\nend)\r\n".encode())
+        assert c.finish(tag)[0] == "OK"
+        assert len(c.messages) == 4
