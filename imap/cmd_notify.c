@@ -168,6 +168,7 @@ imap_done_notify(struct imap *im, struct op *op)
 		n->at = 0;
 		if (op->err < 0)
 			return imap_fail(im, op->err);
+		notify_look_abroad(im, job, false);
 	}
 	for (; n->at < job->box_count; n->at++) {
 		if (!imap_has_time(im))
@@ -209,7 +210,7 @@ imap_notify_is_due(const struct imap *im)
 
 	if (!n || im->seen_out > 0 || im->bye)
 		return false;
-	return n->overflow || n->notes.box_count > 0 ||
+	return n->overflow || n->must_look || n->notes.box_count > 0 ||
 	    n->notes.name_count > 0 || selected_is_due(im) ||
 	    (im->metadata_news.len > 0 && (n->events &
 	    (NOTIFY_METADATA | NOTIFY_SERVER_METADATA)));
@@ -399,7 +400,8 @@ pump_list(struct imap *im)
 	const struct notify_notes *taken = &im->notify->taken;
 	struct rjob_list *job;
 
-	if (taken->box_count == 0 && taken->name_count == 0)
+	if (taken->box_count == 0 && taken->name_count == 0 &&
+	    !im->notify->must_look)
 		return STEP_DONE;
 	im->notify->stage = PUMP_TELL;
 	im->notify->at = 0;
@@ -417,8 +419,12 @@ pump_tell(struct imap *im, struct op *op)
 	if (op)
 		n->job = CONTAINER_OF(op, struct rjob_list, j.op);
 	/* Nothing can be said of it; the next news may fare better. */
-	if (n->job->j.op.err < 0)
+	if (n->job->j.op.err < 0) {
+		n->must_look = false;
 		return STEP_DONE;
+	}
+	if (n->must_look)
+		notify_look_abroad(im, n->job, true);
 	for (; n->at < n->job->box_count + taken->name_count; n->at++) {
 		if (!imap_has_time(im))
 			return STEP_YIELD;

@@ -20,6 +20,21 @@ notify_notes_release(struct notify_notes *n)
 	*n = (struct notify_notes){ 0 };
 }
 
+static void
+foreign_release(struct notify *n)
+{
+	for (size_t i = 0; i < n->watch_count; i++)
+		hub_unwatch_one(&n->watches[i]);
+	free(n->watches);
+	n->watches = NULL;
+	n->watch_count = 0;
+	for (size_t i = 0; i < n->foreign_count; i++)
+		free(n->foreign[i].name);
+	free(n->foreign);
+	n->foreign = NULL;
+	n->foreign_count = 0;
+}
+
 void
 imap_notify_free(struct imap *im)
 {
@@ -31,6 +46,7 @@ imap_notify_free(struct imap *im)
 	notify_notes_release(&n->taken);
 	uidset_release(&n->fresh);
 	uidset_release(&n->own);
+	foreign_release(n);
 	if (n->job)
 		op_free(&n->job->j.op);
 	arena_release(&n->arena);
@@ -216,6 +232,15 @@ note_birth_or_death(struct notify *n, const char *name)
 		    NOTIFY_NAME);
 }
 
+static const struct notify_foreign *
+find_foreign(const struct notify_foreign *v, size_t n, uint64_t mailbox)
+{
+	for (size_t i = 0; i < n; i++)
+		if (v[i].mailbox == mailbox)
+			return &v[i];
+	return NULL;
+}
+
 /* Messages of the selected mailbox are the view's business. */
 static void
 note_messages(struct imap *im, const struct change *c)
@@ -232,8 +257,23 @@ note_messages(struct imap *im, const struct change *c)
 			    c->rows[c->row_count - 1].uid);
 		return;
 	}
+	if (c->account != im->s.account &&
+	    !find_foreign(n->foreign, n->foreign_count, c->mailbox))
+		return;
 	if ((n->events & events) && c->origin != im->origin)
 		note_box(n, c->mailbox, events);
+}
+
+/* What another account does to its mailboxes may be seen, or not any more. */
+static void
+note_abroad(struct notify *n, const struct change *c)
+{
+	if (c->kind != CHANGE_ACL && c->kind != CHANGE_MAILBOX_DELETED &&
+	    c->kind != CHANGE_MAILBOX_RENAMED)
+		return;
+	for (size_t i = 0; i < n->args.group_count; i++)
+		if (n->args.groups[i].filter >= NOTIFY_SUBSCRIBED)
+			n->must_look = true;
 }
 
 static void
@@ -246,6 +286,8 @@ note_change(struct imap *im, const struct change *c)
 		note_messages(im, c);
 		return;
 	}
+	if (c->account != im->s.account)
+		note_abroad(n, c);
 	/* Section 5: nothing of what the client does itself. */
 	if (c->account != im->s.account || c->origin == im->origin)
 		return;
@@ -277,7 +319,8 @@ imap_notify_note(struct imap *im, const struct changeset *cs)
 	for (size_t i = 0; i < cs->n; i++) {
 		const struct change *c = &cs->v[i];
 
-		if (c->kind != CHANGE_MAILBOX_RENAMED) {
+		if (c->kind != CHANGE_MAILBOX_RENAMED ||
+		    c->account != im->s.account) {
 			note_change(im, c);
 			continue;
 		}
@@ -288,4 +331,77 @@ imap_notify_note(struct imap *im, const struct changeset *cs)
 			top = c;
 	}
 	note_renamed(im, top);
+}
+
+/* ---- what others share ---- */
+
+static void
+watch_account(struct imap *im, uint64_t account)
+{
+	struct notify *n = im->notify;
+	struct hub *hub = im->s.env->hub;
+
+	for (size_t i = 0; i < n->watch_count; i++)
+		if (n->watches[i].account == account)
+			return;
+	hub_watch_prepare(hub, &n->watches[n->watch_count]);
+	if (hub_watch_account(hub, &n->watches[n->watch_count], &im->s,
+	    account))
+		n->watch_count++;
+}
+
+/* Differences to before that have to do with names. */
+static void
+note_differences(struct notify *n, const struct notify_foreign *old,
+    size_t old_count)
+{
+	for (size_t i = 0; i < n->foreign_count; i++) {
+		const struct notify_foreign *now = &n->foreign[i];
+		const struct notify_foreign *was = find_foreign(old,
+		    old_count, now->mailbox);
+
+		if (!was || strcmp(was->name, now->name) != 0)
+			note_name(n, span_of(now->name), was ? was->name :
+			    NULL, NOTIFY_NAME);
+	}
+	for (size_t i = 0; i < old_count; i++)
+		if (!find_foreign(n->foreign, n->foreign_count,
+		    old[i].mailbox))
+			note_name(n, span_of(old[i].name), NULL, NOTIFY_NAME);
+}
+
+static bool
+is_foreign(const struct imap *im, const struct mailbox_info *box)
+{
+	return box->id && box->account != im->s.account &&
+	    notify_wanted(im, span_of(box->name), box, box->subscribed);
+}
+
+void
+notify_look_abroad(struct imap *im, const struct rjob_list *job, bool news)
+{
+	struct notify *n = im->notify;
+	struct notify before = { .foreign = n->foreign,
+	    .foreign_count = n->foreign_count, .watches = n->watches,
+	    .watch_count = n->watch_count };
+	size_t count = 0;
+
+	n->must_look = false;
+	for (size_t i = 0; i < job->box_count; i++)
+		count += is_foreign(im, &job->boxes[i]);
+	n->foreign = xcalloc(count, sizeof *n->foreign);
+	n->watches = xcalloc(count, sizeof *n->watches);
+	n->foreign_count = n->watch_count = 0;
+	for (size_t i = 0; i < job->box_count; i++) {
+		const struct mailbox_info *box = &job->boxes[i];
+
+		if (!is_foreign(im, box))
+			continue;
+		n->foreign[n->foreign_count++] = (struct notify_foreign){
+		    box->id, box->account, xstrdup(box->name) };
+		watch_account(im, box->account);
+	}
+	if (news && (n->events & NOTIFY_NAME))
+		note_differences(n, before.foreign, before.foreign_count);
+	foreign_release(&before);
 }

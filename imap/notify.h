@@ -9,6 +9,10 @@
  * IDLE, takes one look at all mailboxes as the account sees them now, and
  * tells those that match.
  *
+ * Of other accounts a session hears by watching those that share something it
+ * wants to hear of. Rights that come and go are found by comparing what can be
+ * seen with what could be seen before (RFC 5465 section 5.9).
+ *
  * Until the first NOTIFY there is no struct notify, and the selected mailbox
  * is told of with every command, as ever.
  */
@@ -39,6 +43,12 @@ struct notify_notes {
 	size_t name_count;
 };
 
+/* A mailbox of another account that is watched, as it was seen last. */
+struct notify_foreign {
+	uint64_t mailbox, account;
+	char *name;		/* owned */
+};
+
 enum notify_stage { PUMP_SYNC, PUMP_FETCH, PUMP_LIST, PUMP_TELL };
 
 struct notify {
@@ -47,6 +57,12 @@ struct notify {
 	unsigned events;		/* of all groups together */
 	struct notify_notes notes;	/* not told yet */
 	bool overflow;
+	/* What others share: looked for again when they change something. */
+	struct notify_foreign *foreign;
+	size_t foreign_count;
+	struct hub_watch *watches;	/* of the accounts that share it */
+	size_t watch_count;
+	bool must_look;
 	/* New in the selected mailbox, to be fetched; and who made it. */
 	struct uidset fresh, own;
 	/* The pump: what it tells now, and the command it stands in. */
@@ -83,5 +99,12 @@ unsigned notify_wanted(const struct imap *im, struct span name,
     const struct mailbox_info *box, bool is_subscribed);
 
 void notify_notes_release(struct notify_notes *n);
+
+/*
+ * Watches what others share, as the job found it. news: mailboxes that have
+ * come, gone or been renamed since the last time are noted.
+ */
+void notify_look_abroad(struct imap *im, const struct rjob_list *job,
+    bool news);
 
 #endif

@@ -494,8 +494,9 @@ enum imap_notify_event {
 	NOTIFY_SERVER_METADATA = 1 << 6
 };
 enum imap_notify_filter {
-	NOTIFY_INBOXES, NOTIFY_PERSONAL, NOTIFY_SUBSCRIBED,
-	NOTIFY_SUBTREE, NOTIFY_MAILBOXES	/* names */
+	NOTIFY_INBOXES, NOTIFY_PERSONAL,
+	/* These may reach what others share. */
+	NOTIFY_SUBSCRIBED, NOTIFY_SUBTREE, NOTIFY_MAILBOXES
 };
 struct imap_notify_group {
 	enum imap_notify_filter filter;

@@ -269,6 +269,15 @@ hub_forget_view(struct hub *hub, const struct view *v)
 }
 
 void
+hub_unwatch_one(struct hub_watch *w)
+{
+	if (!w->node.next)
+		return;
+	list_remove(&w->node);
+	w->session = NULL;
+}
+
+void
 hub_unwatch(struct hub_watch *w)
 {
 	if (!w->node.next)
@@ -309,8 +318,12 @@ due_add_watchers(struct hub *hub, const struct change *c)
 	struct mailarray *a = idmap_find(&hub->arrays, c->mailbox);
 
 	due_add_account(hub, idmap_find(&hub->accounts, c->account));
-	/* What the server says of itself is for everybody. */
-	if (c->kind == CHANGE_METADATA && c->account == 0)
+	/*
+	 * What the server says of itself is for everybody, and so is what
+	 * an account lets others do.
+	 */
+	if ((c->kind == CHANGE_METADATA && c->account == 0) ||
+	    c->kind == CHANGE_ACL)
 		for (size_t i = 0; i < hub->accounts.cap; i++)
 			due_add_account(hub, hub->accounts.slots[i].value);
 	if (a && a->state == ARRAY_OPEN)

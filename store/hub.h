@@ -27,7 +27,8 @@ void hub_free(struct hub *hub);
 /*
  * A session's interest in an account; embedded in the session. Its changed()
  * is called with every change set that touches the account or the mailbox of
- * a view it has open (once for a set, after the arrays have moved).
+ * a view it has open, or the rights on any mailbox (once for a set, after the
+ * arrays have moved). A session may watch several accounts.
  */
 struct hub_watch {
 	struct list node;
@@ -46,6 +47,8 @@ void hub_watch_prepare(const struct hub *hub, struct hub_watch *w);
 bool hub_watch_account(struct hub *hub, struct hub_watch *w,
     struct session *s, uint64_t account);
 void hub_unwatch(struct hub_watch *w);	/* legal on a zeroed or removed one */
+/* The same for one of several of a session that goes on. */
+void hub_unwatch_one(struct hub_watch *w);
 
 /* A fresh id for wreq.origin, of who has no view that asks. */
 uint64_t hub_origin(struct hub *hub);
