@@ -96,7 +96,7 @@ imap_run_search(struct imap *im)
 		return imap_no(im, imap_limit_code(im), "The page is too large");
 	if (a->has_modseq)
 		imap_enable_condstore(im);
-	finder_resolve(im, a);
+	finder_resolve(im, &im->view, a);
 	finder_init(&s->f, im, &im->view, a->key);
 	s->f.next_uid = imap_limit_search(im, a->key);
 	s->f.wants_modseq = a->has_modseq;

@@ -366,7 +366,7 @@ imap_run_sort(struct imap *im)
 		return imap_no(im, IMAP_BADCHARSET, "Unknown charset");
 	if (a->has_modseq)
 		imap_enable_condstore(im);
-	finder_resolve(im, a);
+	finder_resolve(im, &im->view, a);
 	finder_init(&s->f, im, &im->view, a->key);
 	s->f.wants_modseq = a->has_modseq;
 	return sort_find(im, s, NULL);

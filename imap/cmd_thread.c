@@ -149,7 +149,7 @@ imap_run_thread(struct imap *im)
 		return imap_no(im, IMAP_BADCHARSET, "Unknown charset");
 	if (a->has_modseq)
 		imap_enable_condstore(im);
-	finder_resolve(im, a);
+	finder_resolve(im, &im->view, a);
 	finder_init(&t->f, im, &im->view, a->key);
 	return thread_find(im, t, NULL);
 }

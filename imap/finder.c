@@ -33,6 +33,7 @@ finder_release(struct finder *f)
 struct names {
 	struct imap_search_names n;
 	const struct imap *im;
+	const struct view *view;
 };
 
 /*
@@ -41,10 +42,10 @@ struct names {
  * are about to empty.
  */
 static void
-add_numbers(const struct imap *im, const struct seqrange *asked,
+add_numbers(const struct view *view, const struct seqrange *asked,
     struct uidset *out)
 {
-	uint32_t count = view_count(&im->view);
+	uint32_t count = view_count(view);
 	struct seqrange r = imap_seqrange_resolve(*asked, count);
 	struct seqset one = { .v = &r, .n = 1 };
 
@@ -52,7 +53,7 @@ add_numbers(const struct imap *im, const struct seqrange *asked,
 		return;
 	r.lo = MAX(r.lo, 1);
 	r.hi = MIN(r.hi, count);
-	(void)imap_resolve_set(im, &one, false, out);
+	(void)imap_resolve_in(view, &one, false, out);
 }
 
 /* "7:*" has those to come as well, for who is told of them (context.h). */
@@ -68,29 +69,34 @@ static void
 names_set(struct imap_search_names *n, const struct seqset *set, bool uid,
     struct uidset *out)
 {
-	const struct imap *im = CONTAINER_OF(n, struct names, n)->im;
+	const struct names *names = CONTAINER_OF(n, struct names, n);
 
-	if (uid || set->is_saved) {
-		(void)imap_resolve_set(im, set, true, out);
+	if (set->is_saved) {
+		if (names->view == &names->im->view)
+			uidset_copy(out, &names->im->saved);
+		return;
+	}
+	if (uid) {
+		(void)imap_resolve_in(names->view, set, true, out);
 		add_future(set, out);
 		return;
 	}
 	for (size_t i = 0; i < set->n; i++)
-		add_numbers(im, &set->v[i], out);
+		add_numbers(names->view, &set->v[i], out);
 }
 
 static int
 names_keyword(struct imap_search_names *n, struct span name)
 {
-	return view_find_keyword(&CONTAINER_OF(n, struct names, n)->im->view,
-	    name);
+	return view_find_keyword(CONTAINER_OF(n, struct names, n)->view, name);
 }
 
 void
-finder_resolve(struct imap *im, struct imap_search_args *args)
+finder_resolve(struct imap *im, const struct view *view,
+    struct imap_search_args *args)
 {
 	struct names names = { { names_set, names_keyword,
-	    env_wall_s(im->s.env) }, im };
+	    env_wall_s(im->s.env) }, im, view };
 
 	/* RFC 7162 3.2.10.2: numbers in the keys must stay what they are. */
 	for (size_t i = 0; i < args->ref_count; i++)

@@ -40,10 +40,12 @@ void finder_release(struct finder *f);	/* legal on a zeroed one */
 enum imap_step finder_step(struct finder *f, struct op *op);
 
 /*
- * Completes a parsed tree with what the session's view knows: numbers, the
- * bits of keywords. Holds expunges back where keys have numbers.
+ * Completes a parsed tree with what a view knows: numbers, the bits of
+ * keywords. Holds expunges back where keys have numbers. "$" is empty but in
+ * the session's own view.
  */
-void finder_resolve(struct imap *im, struct imap_search_args *args);
+void finder_resolve(struct imap *im, const struct view *view,
+    struct imap_search_args *args);
 
 /* "* ESEARCH (TAG "a") UID", for the running command (RFC 4731). */
 void finder_put_esearch(struct imap *im);

@@ -232,6 +232,9 @@ void imap_unauthenticate(struct imap *im);
  */
 int imap_resolve_set(const struct imap *im, const struct seqset *set,
     bool uid, struct uidset *out);
+/* The same in any view; set is not "$". */
+int imap_resolve_in(const struct view *view, const struct seqset *set,
+    bool uid, struct uidset *out);
 enum imap_step imap_bad_set(struct imap *im);
 
 /* RFC 9394 section 3.3: of the messages that uids means, one page. */
@@ -419,6 +422,10 @@ bool imap_notify_is_over(struct imap *im);
 
 /* cmd_uidbatches.c */
 enum imap_step imap_run_uidbatches(struct imap *im);
+/* cmd_multisearch.c */
+enum imap_step imap_run_esearch(struct imap *im);
+enum imap_step imap_done_esearch(struct imap *im, struct op *op);
+
 /* cmd_sort.c */
 enum imap_step imap_run_sort(struct imap *im);
 enum imap_step imap_done_sort(struct imap *im, struct op *op);

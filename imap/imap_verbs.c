@@ -32,6 +32,8 @@ static const struct imap_verb verbs[] = {
 	    imap_run_setacl, imap_done_setacl },
 	{ "ENABLE", ST_LOGGEDIN, 0, imap_parse_enable,
 	    imap_run_enable, NULL },
+	{ "ESEARCH", ST_LOGGEDIN, 0, imap_parse_esearch,
+	    imap_run_esearch, imap_done_esearch },
 	{ "EXAMINE", ST_LOGGEDIN, 0, imap_parse_select,
 	    imap_run_select, imap_done_select },
 	{ "EXPUNGE", ST_SELECTED, V_WRITES | V_NEWS, imap_parse_none,

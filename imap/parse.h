@@ -408,6 +408,16 @@ enum imap_search_return {
 	SEARCH_RETURN_RELEVANCY = 1 << 4	/* RFC 6203 */
 };
 
+/* Where ESEARCH looks (RFC 7377 section 2.2, RFC 5465 section 6). */
+enum imap_source_kind {
+	SOURCE_SELECTED, SOURCE_INBOXES, SOURCE_PERSONAL, SOURCE_SUBSCRIBED,
+	SOURCE_SUBTREE, SOURCE_SUBTREE_ONE, SOURCE_MAILBOXES
+};
+struct imap_source {
+	enum imap_source_kind kind;
+	struct span name;		/* of the last three, one each */
+};
+
 /*
  * What only a mailbox can tell. The nodes are in the tree already, as
  * SEARCH_NONE, and become what imap_search_resolve finds out.
@@ -436,6 +446,8 @@ struct imap_search_args {
 	struct sort_term *terms;	/* SORT: at least one */
 	size_t term_count;
 	enum thread_by thread_by;	/* THREAD */
+	struct imap_source *sources;	/* ESEARCH: at least one */
+	size_t source_count;
 };
 
 /* Embedded by whoever knows the mailbox (the session has its view). */
@@ -596,6 +608,7 @@ enum parse imap_parse_fetch(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_search(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_cancelupdate(struct imap_parser *p,
     union imap_args *a);
+enum parse imap_parse_esearch(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_sort(struct imap_parser *p, union imap_args *a);
 enum parse imap_parse_thread(struct imap_parser *p, union imap_args *a);
 

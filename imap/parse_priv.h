@@ -50,6 +50,9 @@ enum parse imap_decode_name(struct imap_parser *p, struct span raw,
 enum parse imap_parse_return(struct imap_parser *p,
     struct imap_search_args *a);
 
+/* [SP "CHARSET" SP astring] */
+enum parse imap_parse_charset(struct imap_parser *p, struct span *charset);
+
 /*
  * 1*(SP search-key), to the end of the command. charset: of its texts, empty
  * if none was given.

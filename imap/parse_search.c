@@ -1,6 +1,6 @@
 /*
- * SEARCH (RFC 3501 section 6.4.4, RFC 4731, 5032, 5182, 7162): text to the tree of
- * store/search.h.
+ * SEARCH (RFC 3501 section 6.4.4, RFC 4731, 5032, 5182, 7162): text to the
+ * tree of store/search.h.
  *
  * Needles are converted to UTF-8 and folded here, once. What only a mailbox
  * can tell, the meaning of sequence numbers and of keywords, is noted in refs
@@ -663,9 +663,8 @@ imap_parse_program(struct imap_parser *p, struct span charset,
 	return PARSE_OK;
 }
 
-/* [SP "CHARSET" SP astring] */
-static enum parse
-parse_charset(struct imap_parser *p, struct span *charset)
+enum parse
+imap_parse_charset(struct imap_parser *p, struct span *charset)
 {
 	const char *start = p->c.p;
 
@@ -690,7 +689,7 @@ imap_parse_search(struct imap_parser *p, union imap_args *a)
 
 	a->search = (struct imap_search_args){ 0 };
 	return imap_parse_return(p, &a->search) ||
-	    parse_charset(p, &charset) ||
+	    imap_parse_charset(p, &charset) ||
 	    imap_parse_program(p, charset, &a->search) ?
 	    PARSE_BAD : PARSE_OK;
 }

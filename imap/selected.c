@@ -75,22 +75,17 @@ compare_ranges(const void *x, const void *y)
 
 /* Sorted first, for a set is made in linear time from rising ranges only. */
 int
-imap_resolve_set(const struct imap *im, const struct seqset *set, bool uid,
+imap_resolve_in(const struct view *view, const struct seqset *set, bool uid,
     struct uidset *out)
 {
-	struct uidrange *v;
+	struct uidrange *v = xcalloc(set->n, sizeof *v);
 	int err = 0;
 
-	if (set->is_saved) {
-		uidset_copy(out, &im->saved);
-		return 0;
-	}
-	v = xcalloc(set->n, sizeof *v);
 	for (size_t i = 0; i < set->n && err == 0; i++) {
 		if (uid)
-			v[i] = uids_of_uids(&im->view, &set->v[i]);
+			v[i] = uids_of_uids(view, &set->v[i]);
 		else
-			err = uids_of_seqs(&im->view, &set->v[i], &v[i]);
+			err = uids_of_seqs(view, &set->v[i], &v[i]);
 	}
 	qsort(v, set->n, sizeof *v, compare_ranges);
 	for (size_t i = 0; i < set->n && err == 0; i++)
@@ -98,6 +93,16 @@ imap_resolve_set(const struct imap *im, const struct seqset *set, bool uid,
 			uidset_add(out, v[i].lo, v[i].hi);
 	free(v);
 	return err;
+}
+
+int
+imap_resolve_set(const struct imap *im, const struct seqset *set, bool uid,
+    struct uidset *out)
+{
+	if (!set->is_saved)
+		return imap_resolve_in(&im->view, set, uid, out);
+	uidset_copy(out, &im->saved);
+	return 0;
 }
 
 enum imap_step

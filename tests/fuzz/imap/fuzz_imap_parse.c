@@ -195,6 +195,7 @@ static const struct verb {
 	{ "COPY", imap_parse_copy, put_copy },
 	{ "COMPRESS", imap_parse_compress, NULL },
 	{ "ENABLE", imap_parse_enable, NULL },
+	{ "ESEARCH", imap_parse_esearch, NULL },
 	{ "EXPUNGE", imap_parse_uid_expunge, NULL },
 	{ "FETCH", imap_parse_fetch, put_fetch },
 	{ "ID", imap_parse_id, NULL },
@@ -267,7 +268,8 @@ static bool
 is_searching(const struct verb *v)
 {
 	return v && (v->parse == imap_parse_search ||
-	    v->parse == imap_parse_sort || v->parse == imap_parse_thread);
+	    v->parse == imap_parse_sort || v->parse == imap_parse_thread ||
+	    v->parse == imap_parse_esearch);
 }
 
 static void

@@ -116,6 +116,58 @@ TEST(test_parse_thread_knows_its_algorithms)
 		check_bad(imap_parse_thread, span_of(bad[i]), NULL);
 }
 
+/* RFC 7377 section 4 */
+TEST(test_parse_esearch_knows_where_to_look)
+{
+	struct parsing *t = parsing_new(SPAN(" IN (selected Subtree-One (a/b "
+	    "inbox) mailboxes \"c d\" personal) RETURN (MIN) SEEN"));
+	const struct imap_search_args *a = &t->args.search;
+
+	CHECK_EQ(parsing_run(t, imap_parse_esearch), PARSE_OK);
+	CHECK_EQ(a->source_count, 5);
+	CHECK_EQ(a->sources[0].kind, SOURCE_SELECTED);
+	CHECK_EQ(a->sources[1].kind, SOURCE_SUBTREE_ONE);
+	CHECK_SPAN(a->sources[1].name, "a/b");
+	CHECK_SPAN(a->sources[2].name, "INBOX");
+	CHECK_EQ(a->sources[3].kind, SOURCE_MAILBOXES);
+	CHECK_EQ(a->sources[4].kind, SOURCE_PERSONAL);
+	CHECK_EQ(a->returns, SEARCH_RETURN_MIN);
+	parsing_free(t);
+	t = parsing_new(SPAN(" SEEN"));
+	a = &t->args.search;
+	CHECK_EQ(parsing_run(t, imap_parse_esearch), PARSE_OK);
+	CHECK_EQ(a->source_count, 1);
+	CHECK_EQ(a->sources[0].kind, SOURCE_SELECTED);
+	CHECK(a->esearch);
+	CHECK_EQ(a->returns, SEARCH_RETURN_ALL);
+	parsing_free(t);
+}
+
+TEST(test_parse_esearch_refuses_what_is_none)
+{
+	static const char *const bad[] = {
+		"", " ", " IN", " IN ALL", " IN () ALL", " IN (personal)",
+		" IN (personal ALL", " IN (mailboxes) ALL",
+		" IN (mailboxes ()) ALL", " IN (subtree (a b) ALL",
+		" IN (selected-delayed) ALL", " IN (personal)ALL",
+		" RETURN (ALL) IN (personal) ALL",
+	};
+	struct buf b = BUF_INIT;
+
+	for (size_t i = 0; i < COUNT(bad); i++)
+		check_bad(imap_parse_esearch, span_of(bad[i]), NULL);
+	buf_adds(&b, " IN (mailboxes (a");
+	for (size_t i = 1; i < IMAP_SOURCES_MAX; i++)
+		buf_adds(&b, " a");
+	buf_adds(&b, ")) ALL");
+	check_good(imap_parse_esearch, buf_span(&b));
+	buf_truncate(&b, b.len - strlen(") ALL"));
+	buf_adds(&b, " inboxes) ALL");
+	check_bad(imap_parse_esearch, buf_span(&b),
+	    "too many mailboxes to search");
+	buf_release(&b);
+}
+
 int
 main(void)
 {
@@ -126,6 +178,8 @@ main(void)
 		cmocka_unit_test(test_parse_sort_refuses_what_is_none),
 		cmocka_unit_test(test_parse_sort_caps_its_criteria),
 		cmocka_unit_test(test_parse_thread_knows_its_algorithms),
+		cmocka_unit_test(test_parse_esearch_knows_where_to_look),
+		cmocka_unit_test(test_parse_esearch_refuses_what_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
