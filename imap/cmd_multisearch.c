@@ -143,7 +143,7 @@ multi_found(struct imap *im, struct multi *m)
 	const struct uidset *found = &m->f.found;
 
 	if (m->f.err < 0)
-		return imap_fail(im, m->f.err);
+		return finder_fail(&m->f);
 	if (a->save && multi_save(im, found) < 0)
 		return imap_no(im, "NOTSAVED",
 		    "No memory to save the result in");
@@ -170,12 +170,8 @@ multi_find(struct imap *im, struct multi *m, struct op *op)
 static enum imap_step
 begin_find(struct imap *im, struct multi *m)
 {
-	struct imap_search_args *a = &im->cmd.args.search;
-
 	m->phase = MULTI_FINDS;
-	finder_resolve(im, m->view, a);
-	finder_init(&m->f, im, m->view, a->key);
-	m->f.wants_modseq = a->has_modseq;
+	finder_init_args(&m->f, im, m->view, &im->cmd.args.search);
 	return multi_find(im, m, NULL);
 }
 
@@ -302,8 +298,6 @@ imap_run_esearch(struct imap *im)
 		return imap_bad(im, bad);
 	if (a->is_charset_unknown)
 		return imap_no(im, IMAP_BADCHARSET, "Unknown charset");
-	if (a->has_modseq)
-		imap_enable_condstore(im);
 	job = rjob_list_new(im->s.env, &im->s);
 	store_read(im->s.env->store, &job->j);
 	return STEP_WAIT;

@@ -56,7 +56,7 @@ search_over(struct imap *im, struct search *s)
 	const struct uidset *f = &s->f.found;
 
 	if (s->f.err < 0)
-		return imap_fail(im, s->f.err);
+		return finder_fail(&s->f);
 	s->is_found = true;
 	if (a->save && search_save(im, f) < 0)
 		return imap_no(im, "NOTSAVED",
@@ -94,12 +94,8 @@ imap_run_search(struct imap *im)
 		return imap_no(im, IMAP_BADCHARSET, "Unknown charset");
 	if (imap_is_page_over(im, &a->partial))
 		return imap_no(im, imap_limit_code(im), "The page is too large");
-	if (a->has_modseq)
-		imap_enable_condstore(im);
-	finder_resolve(im, &im->view, a);
-	finder_init(&s->f, im, &im->view, a->key);
-	s->f.next_uid = imap_limit_search(im, a->key);
-	s->f.wants_modseq = a->has_modseq;
+	finder_init_args(&s->f, im, &im->view, a);
+	s->f.is_limited = true;
 	return search_look(im, s, NULL);
 }
 

@@ -342,7 +342,7 @@ sort_find(struct imap *im, struct sort *s, struct op *op)
 	if (step != STEP_DONE)
 		return step;
 	if (s->f.err < 0)
-		return imap_fail(im, s->f.err);
+		return finder_fail(&s->f);
 	s->job = rjob_sort_new(im->s.env, NULL, a->terms, a->term_count,
 	    uidset_count(&s->f.found));
 	if (!s->job)
@@ -364,11 +364,7 @@ imap_run_sort(struct imap *im)
 		return imap_bad(im, "This tag is that of a context");
 	if (a->is_charset_unknown)
 		return imap_no(im, IMAP_BADCHARSET, "Unknown charset");
-	if (a->has_modseq)
-		imap_enable_condstore(im);
-	finder_resolve(im, &im->view, a);
-	finder_init(&s->f, im, &im->view, a->key);
-	s->f.wants_modseq = a->has_modseq;
+	finder_init_args(&s->f, im, &im->view, a);
 	return sort_find(im, s, NULL);
 }
 

@@ -127,7 +127,7 @@ thread_find(struct imap *im, struct threading *t, struct op *op)
 	if (step != STEP_DONE)
 		return step;
 	if (t->f.err < 0)
-		return imap_fail(im, t->f.err);
+		return finder_fail(&t->f);
 	t->job = rjob_thread_new(im->s.env, NULL,
 	    im->cmd.args.search.thread_by, uidset_count(&t->f.found));
 	if (!t->job)
@@ -147,10 +147,7 @@ imap_run_thread(struct imap *im)
 	im->cmd.release = thread_release;
 	if (a->is_charset_unknown)
 		return imap_no(im, IMAP_BADCHARSET, "Unknown charset");
-	if (a->has_modseq)
-		imap_enable_condstore(im);
-	finder_resolve(im, &im->view, a);
-	finder_init(&t->f, im, &im->view, a->key);
+	finder_init_args(&t->f, im, &im->view, a);
 	return thread_find(im, t, NULL);
 }
 

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "imap/sync.h"
 #include "server/base/xalloc.h"
+#include "store/metadata.h"
 #include "store/read.h"
 
 #define BATCH_ROWS 512	/* 24 KiB; about what a slice of a reader does */
@@ -16,6 +18,14 @@ finder_init(struct finder *f, struct imap *im, const struct view *view,
     const struct search_key *key)
 {
 	*f = (struct finder){ .im = im, .view = view, .key = key,
+	    .next_uid = 1 };
+}
+
+void
+finder_init_args(struct finder *f, struct imap *im, const struct view *view,
+    struct imap_search_args *args)
+{
+	*f = (struct finder){ .im = im, .view = view, .args = args,
 	    .next_uid = 1 };
 }
 
@@ -91,19 +101,146 @@ names_keyword(struct imap_search_names *n, struct span name)
 	return view_find_keyword(CONTAINER_OF(n, struct names, n)->view, name);
 }
 
-void
-finder_resolve(struct imap *im, const struct view *view,
-    struct imap_search_args *args)
+static void
+resolve(struct finder *f)
 {
+	struct imap *im = f->im;
+	struct imap_search_args *args = f->args;
 	struct names names = { { names_set, names_keyword,
-	    env_wall_s(im->s.env) }, im, view };
+	    env_wall_s(im->s.env) }, im, f->view };
 
 	/* RFC 7162 3.2.10.2: numbers in the keys must stay what they are. */
 	for (size_t i = 0; i < args->ref_count; i++)
 		if (args->refs[i].kind == SEARCH_REF_SEQ &&
 		    !args->refs[i].set.is_saved)
 			im->cmd.holds_expunges = true;
+	if (args->has_modseq) {
+		imap_enable_condstore(im);
+		f->wants_modseq = true;
+	}
 	imap_search_resolve(args, &im->cmd.arena, &names.n);
+	f->key = args->key;
+	f->args = NULL;
+	if (f->is_limited)
+		f->next_uid = imap_limit_search(im, f->key);
+}
+
+/* ---- filters ---- */
+
+static size_t
+find_filter(const struct imap_search_args *a)
+{
+	size_t i = 0;
+
+	while (i < a->ref_count && a->refs[i].kind != SEARCH_REF_FILTER)
+		i++;
+	return i;
+}
+
+static char *
+entry_name(struct span filter, const char *root)
+{
+	struct buf b = BUF_INIT;
+
+	buf_adds(&b, root);
+	buf_adds(&b, "/filters/values/");
+	buf_addspan(&b, filter);
+	return buf_take(&b);
+}
+
+static enum imap_step
+read_filter(struct finder *f, struct span name)
+{
+	struct env *env = f->im->s.env;
+	struct rjob_metadata *job = rjob_metadata_new(env, &f->im->s, 2);
+
+	f->undefined = name;
+	f->filter_text = (struct span){ 0 };
+	job->entries[0] = entry_name(name, "/private");
+	job->entries[1] = entry_name(name, "/shared");
+	job->max_size = UINT64_MAX;
+	store_read(env->store, &job->j);
+	return STEP_WAIT;
+}
+
+/* RFC 5466 section 3.1: one's own goes before that of all. */
+static void
+take_filter(struct finder *f, const struct rjob_metadata *job)
+{
+	struct buf b = BUF_INIT;
+
+	for (size_t i = 0; i < job->row_count; i++) {
+		const struct metadata_row *row = &job->rows[i];
+
+		if (row->is_nil || (f->filter_text.len &&
+		    !span_istarts(row->entry, "/private/")))
+			continue;
+		buf_clear(&b);
+		buf_addc(&b, ' ');
+		buf_addspan(&b, row->value);
+		f->filter_text = arena_span(&f->im->cmd.arena, buf_span(&b));
+	}
+	buf_release(&b);
+}
+
+/*
+ * Filters in filters are inserted, too; a loop ends where there have been too
+ * many. ERR_NOTFOUND: as if there were none.
+ */
+static int
+insert_filter(struct finder *f)
+{
+	struct imap_parser p;
+
+	if (f->filter_text.len == 0 ||
+	    f->filter_count++ == IMAP_FILTERS_MAX)
+		return ERR_NOTFOUND;
+	imap_parser_init(&p, f->filter_text, &f->im->cmd.arena);
+	p.uid_only = f->im->is_uidonly;
+	if (imap_search_insert(f->args, find_filter(f->args), &p))
+		return ERR_NOTFOUND;
+	f->undefined = (struct span){ 0 };
+	return 0;
+}
+
+/* Reads one filter after the other, as long as there are any. */
+static enum imap_step
+filters_step(struct finder *f, struct op *op)
+{
+	size_t i;
+
+	if (op) {
+		struct rjob_metadata *job = CONTAINER_OF(op,
+		    struct rjob_metadata, j.op);
+
+		f->err = op->err;
+		take_filter(f, job);
+		if (f->err == 0 && job->j.more) {
+			op_adopt(op, &f->im->s);
+			store_read(f->im->s.env->store, &job->j);
+			return STEP_WAIT;
+		}
+		op_free(op);
+		if (f->err == 0)
+			f->err = insert_filter(f);
+	}
+	if (f->err < 0)
+		return STEP_DONE;
+	i = find_filter(f->args);
+	if (i < f->args->ref_count)
+		return read_filter(f, f->args->refs[i].keyword);
+	resolve(f);
+	return STEP_DONE;
+}
+
+enum imap_step
+finder_fail(struct finder *f)
+{
+	if (f->err != ERR_NOTFOUND || f->undefined.len == 0)
+		return imap_fail(f->im, f->err);
+	return imap_no(f->im, arena_printf(&f->im->cmd.arena,
+	    "UNDEFINED-FILTER %.*s", SPAN_ARG(f->undefined)),
+	    "There is no such filter");
 }
 
 /* ---- looking ---- */
@@ -220,6 +357,13 @@ take_slice(struct finder *f, struct rjob_search *job)
 enum imap_step
 finder_step(struct finder *f, struct op *op)
 {
+	if (f->args) {
+		enum imap_step step = filters_step(f, op);
+
+		if (step != STEP_DONE || f->err < 0)
+			return step;
+		op = NULL;
+	}
 	if (op)
 		take_slice(f, CONTAINER_OF(op, struct rjob_search, j.op));
 	if (f->err == 0 && !look_on(f))

@@ -16,8 +16,13 @@ struct finder {
 	struct imap *im;		/* whose running command it is */
 	const struct view *view;	/* must not move meanwhile */
 	const struct search_key *key;	/* resolved; lives as long */
+	struct imap_search_args *args;	/* not resolved yet; or NULL */
+	unsigned filter_count;		/* inserted so far */
+	struct span undefined;		/* the filter that is at fault */
+	struct span filter_text;	/* the better one that was read */
 	const struct uidset *among;	/* no others; NULL: all */
 	bool wants_modseq;
+	bool is_limited;		/* by MESSAGELIMIT (RFC 9738) */
 	uint64_t next_uid;		/* look at this and those above */
 	struct search_row *rows;	/* for a reader; or NULL */
 	size_t row_count;
@@ -30,6 +35,15 @@ struct finder {
 
 void finder_init(struct finder *f, struct imap *im, const struct view *view,
     const struct search_key *key);
+
+/*
+ * The same for a parsed tree that is still to be completed: with filters (RFC
+ * 5466), and with what the view knows, numbers and the bits of keywords. Holds
+ * expunges back where keys have numbers. "$" is empty but in the session's own
+ * view.
+ */
+void finder_init_args(struct finder *f, struct imap *im,
+    const struct view *view, struct imap_search_args *args);
 void finder_release(struct finder *f);	/* legal on a zeroed one */
 
 /*
@@ -39,13 +53,8 @@ void finder_release(struct finder *f);	/* legal on a zeroed one */
  */
 enum imap_step finder_step(struct finder *f, struct op *op);
 
-/*
- * Completes a parsed tree with what a view knows: numbers, the bits of
- * keywords. Holds expunges back where keys have numbers. "$" is empty but in
- * the session's own view.
- */
-void finder_resolve(struct imap *im, const struct view *view,
-    struct imap_search_args *args);
+/* The answer for err. */
+enum imap_step finder_fail(struct finder *f);
 
 /* "* ESEARCH (TAG "a") UID", for the running command (RFC 4731). */
 void finder_put_esearch(struct imap *im);

@@ -43,6 +43,8 @@
 #define IMAP_SEARCH_TEXT_MAX 4096u	/* bytes of one needle */
 #define IMAP_CONTEXTS_MAX 16u		/* RFC 5267 section 4.3.1 */
 #define IMAP_SOURCES_MAX 64u		/* of one ESEARCH */
+#define IMAP_FILTER_NAME_MAX 100u	/* bytes */
+#define IMAP_FILTERS_MAX 32u		/* of one search, those in others too */
 #define IMAP_SORT_TERMS_MAX 20u	/* criteria of one SORT */
 #define IMAP_FETCH_ITEMS_MAX 200u	/* sections in one FETCH */
 #define IMAP_FETCH_FIELDS_MAX 200u	/* names in one HEADER.FIELDS */

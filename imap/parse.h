@@ -423,12 +423,13 @@ struct imap_source {
  * SEARCH_NONE, and become what imap_search_resolve finds out.
  */
 enum imap_search_ref_kind { SEARCH_REF_SEQ, SEARCH_REF_UID,
-    SEARCH_REF_KEYWORD, SEARCH_REF_OLDER, SEARCH_REF_YOUNGER };
+    SEARCH_REF_KEYWORD, SEARCH_REF_OLDER, SEARCH_REF_YOUNGER,
+    SEARCH_REF_FILTER };
 struct imap_search_ref {
 	enum imap_search_ref_kind kind;
 	struct search_key *key;
 	struct seqset set;
-	struct span keyword;
+	struct span keyword;		/* or the name of a filter */
 };
 struct imap_search_args {
 	bool esearch;		/* has RETURN: the answer is ESEARCH */
@@ -440,6 +441,7 @@ struct imap_search_args {
 	bool is_charset_unknown;	/* NO [BADCHARSET]; key is no good */
 	bool has_modseq;	/* RFC 7162: a key is MODSEQ */
 	bool has_fuzzy;		/* RFC 6203: a key is FUZZY */
+	bool has_filter;	/* RFC 5466: a key is FILTER */
 	struct search_key *key;
 	struct imap_search_ref *refs;
 	size_t ref_count;
@@ -459,7 +461,13 @@ struct imap_search_names {
 	int (*keyword)(struct imap_search_names *, struct span name);
 	int64_t now_s;		/* what OLDER and YOUNGER count from */
 };
-/* Completes args->key; uidsets move into the arena. */
+/*
+ * Puts the text of a filter (RFC 5466) in the place of the i-th ref, which is
+ * one. PARSE_BAD: it is no search program.
+ */
+enum parse imap_search_insert(struct imap_search_args *args, size_t i,
+    struct imap_parser *text);
+/* Completes args->key; uidsets move into the arena. Filters are gone. */
 void imap_search_resolve(struct imap_search_args *args, struct arena *a,
     struct imap_search_names *names);
 

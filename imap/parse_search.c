@@ -50,6 +50,7 @@ enum shape {
 	SHAPE_OLDER,		/* nz-number */
 	SHAPE_YOUNGER,
 	SHAPE_NEW,
+	SHAPE_FILTER,		/* atom */
 	SHAPE_FUZZY,
 	SHAPE_NOT,
 	SHAPE_OR,
@@ -72,6 +73,7 @@ static const struct keyword {
 	{ "DELETED", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_DELETED },
 	{ "DRAFT", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_DRAFT },
 	{ "EMAILID", SHAPE_EMAILID, SEARCH_EMAIL },
+	{ "FILTER", SHAPE_FILTER, SEARCH_NONE },
 	{ "FLAGGED", SHAPE_PLAIN, SEARCH_FLAGS, FLAG_FLAGGED },
 	{ "FROM", SHAPE_TEXT, SEARCH_FROM },
 	{ "FUZZY", SHAPE_FUZZY, SEARCH_ALL },
@@ -325,6 +327,20 @@ parse_objectid(struct search *s, enum object_kind kind, struct search_key *k)
 	return PARSE_OK;
 }
 
+/* RFC 5466 section 4: no "/" in the name */
+static enum parse
+parse_filter(struct search *s, struct search_key *k)
+{
+	struct imap_search_ref *ref = add_ref(s, SEARCH_REF_FILTER, k);
+
+	if (imap_parse_atom(s->p, &ref->keyword) ||
+	    ref->keyword.len > IMAP_FILTER_NAME_MAX ||
+	    span_chr(ref->keyword, '/'))
+		return imap_bad(s->p, "expected the name of a filter");
+	s->args->has_filter = true;
+	return PARSE_OK;
+}
+
 /* A text key for each word of the needle of k. */
 static void
 split_words(struct search *s, struct search_key *k, enum search_op op)
@@ -442,6 +458,9 @@ parse_rest(struct search *s, const struct keyword *row,
 		kid->mask = FLAG_SEEN;
 		*key = new_key(s, SEARCH_AND);
 		set_kids(s, *key, k, negate(s, kid));
+		break;
+	case SHAPE_FILTER:
+		r = parse_filter(s, k);
 		break;
 	case SHAPE_FUZZY:
 		r = parse_fuzzy(s, key);
@@ -658,6 +677,12 @@ imap_parse_program(struct imap_parser *p, struct span charset,
 	if (imap_parse_space(p) || parse_keys(&s, &a->key) ||
 	    imap_parse_end(p))
 		return PARSE_BAD;
+	/* RFC 5466 section 3.1 */
+	if (a->has_filter && charset.len && !span_iis(charset, "UTF-8") &&
+	    !span_iis(charset, "US-ASCII")) {
+		p->bad_code = IMAP_BADCHARSET;
+		return imap_bad(p, "FILTER goes with UTF-8 only");
+	}
 	if (!a->has_fuzzy && needs_fuzzy(a))
 		return imap_bad(p, "RELEVANCY goes with FUZZY only");
 	return PARSE_OK;
@@ -692,6 +717,34 @@ imap_parse_search(struct imap_parser *p, union imap_args *a)
 	    imap_parse_charset(p, &charset) ||
 	    imap_parse_program(p, charset, &a->search) ?
 	    PARSE_BAD : PARSE_OK;
+}
+
+/* The key becomes an AND of one kid: what the filter says, as a whole. */
+enum parse
+imap_search_insert(struct imap_search_args *args, size_t i,
+    struct imap_parser *text)
+{
+	struct imap_search_args sub = { 0 };
+	struct search_key *key = args->refs[i].key;
+	size_t n = args->ref_count - 1;
+	struct imap_search_ref *refs;
+
+	if (imap_parse_program(text, SPAN("UTF-8"), &sub))
+		return PARSE_BAD;
+	key->op = SEARCH_AND;
+	key->kid_count = 1;
+	key->kids = arena_array(text->arena, 1, sizeof *key->kids);
+	key->kids[0] = sub.key;
+	refs = arena_array(text->arena, n + sub.ref_count, sizeof *refs);
+	args->refs[i] = args->refs[n];
+	if (n)
+		memcpy(refs, args->refs, n * sizeof *refs);
+	if (sub.ref_count)
+		memcpy(refs + n, sub.refs, sub.ref_count * sizeof *refs);
+	args->refs = refs;
+	args->ref_count = n + sub.ref_count;
+	args->has_modseq |= sub.has_modseq;
+	return PARSE_OK;
 }
 
 void

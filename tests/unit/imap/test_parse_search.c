@@ -324,6 +324,41 @@ TEST(test_parse_search_takes_modseq)
 	check_bad(imap_parse_search, SPAN(" MODSEQ 9223372036854775808"), NULL);
 }
 
+/* RFC 5466 section 3.1 */
+TEST(test_search_insert_puts_a_filter_in_its_place)
+{
+	struct imap_search_names names = { fake_set, fake_keyword };
+	struct parsing *t = parsing_new(SPAN(" SEEN OR FILTER f UID 7 "
+	    "KEYWORD $x"));
+	struct imap_search_args *a = &t->args.search;
+	struct imap_parser text;
+	struct buf b = BUF_INIT;
+	size_t i = 0;
+
+	CHECK_EQ(parsing_run(t, imap_parse_search), PARSE_OK);
+	CHECK(a->has_filter);
+	CHECK_EQ(a->ref_count, 3);
+	while (a->refs[i].kind != SEARCH_REF_FILTER)
+		i++;
+	CHECK_SPAN(a->refs[i].keyword, "f");
+	imap_parser_init(&text, SPAN(" OR"), &t->arena);
+	CHECK_EQ(imap_search_insert(a, i, &text), PARSE_BAD);
+	imap_parser_init(&text, SPAN(" 2 SUBJECT \"a b\" UID 8"), &t->arena);
+	CHECK_EQ(imap_search_insert(a, i, &text), PARSE_OK);
+	CHECK_EQ(a->ref_count, 4);
+	imap_search_resolve(a, &t->arena, &names);
+	put_key(&b, a->key);
+	CHECK_STR(b.p, "(and flags:1 (or (and (and uids:20 subject:a b "
+	    "uids:8)) uids:7) flags:512)");
+	buf_release(&b);
+	parsing_free(t);
+	check_bad(imap_parse_search, SPAN(" FILTER"), NULL);
+	check_bad(imap_parse_search, SPAN(" FILTER a/b"),
+	    "expected the name of a filter");
+	check_bad(imap_parse_search, SPAN(" CHARSET ISO-8859-1 FILTER a"),
+	    "FILTER goes with UTF-8 only");
+}
+
 /* RFC 6203 */
 TEST(test_parse_search_splits_fuzzy_texts)
 {
@@ -433,6 +468,8 @@ main(void)
 		cmocka_unit_test(test_parse_search_takes_modseq),
 		cmocka_unit_test(test_parse_search_takes_a_page),
 		cmocka_unit_test(test_parse_search_splits_fuzzy_texts),
+		cmocka_unit_test(
+	test_search_insert_puts_a_filter_in_its_place),
 		cmocka_unit_test(test_parse_search_counts_ages_from_now),
 	};
 
