@@ -139,13 +139,34 @@ take_values(struct wreq_metadata *r, const struct imap_setmetadata_args *a)
 	}
 }
 
+/* RFC 5466 section 3.2: filters are search keys, or nothing. */
+static bool
+has_bad_filter(struct imap *im)
+{
+	const struct imap_setmetadata_args *a = &im->cmd.args.setmetadata;
+
+	for (size_t i = 0; a->name.len == 0 && i < a->value_count; i++) {
+		const struct imap_metadata_value *v = &a->values[i];
+
+		if (!v->is_nil &&
+		    (span_istarts(v->entry, "/private/filters/values/") ||
+		    span_istarts(v->entry, "/shared/filters/values/")) &&
+		    !imap_search_is_filter(v->value, &im->cmd.arena))
+			return true;
+	}
+	return false;
+}
+
 enum imap_step
 imap_run_setmetadata(struct imap *im)
 {
 	const struct imap_setmetadata_args *a = &im->cmd.args.setmetadata;
-	struct wreq_metadata *r = wreq_metadata_new(im->s.env, &im->s);
+	struct wreq_metadata *r;
 	int err;
 
+	if (has_bad_filter(im))
+		return imap_no(im, NULL, "A filter has to be search keys");
+	r = wreq_metadata_new(im->s.env, &im->s);
 	r->w.origin = im->origin;
 	take_values(r, a);
 	if ((err = take_name(a->name, &r->name)) < 0) {

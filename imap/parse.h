@@ -467,6 +467,8 @@ struct imap_search_names {
  */
 enum parse imap_search_insert(struct imap_search_args *args, size_t i,
     struct imap_parser *text);
+/* Whether the text could be a filter. */
+bool imap_search_is_filter(struct span text, struct arena *a);
 /* Completes args->key; uidsets move into the arena. Filters are gone. */
 void imap_search_resolve(struct imap_search_args *args, struct arena *a,
     struct imap_search_names *names);

@@ -719,6 +719,22 @@ imap_parse_search(struct imap_parser *p, union imap_args *a)
 	    PARSE_BAD : PARSE_OK;
 }
 
+bool
+imap_search_is_filter(struct span text, struct arena *a)
+{
+	struct imap_search_args args = { 0 };
+	struct buf b = BUF_INIT;
+	struct imap_parser p;
+	bool is;
+
+	buf_addc(&b, ' ');
+	buf_addspan(&b, text);
+	imap_parser_init(&p, buf_span(&b), a);
+	is = imap_parse_program(&p, SPAN("UTF-8"), &args) == PARSE_OK;
+	buf_release(&b);
+	return is;
+}
+
 /* The key becomes an AND of one kid: what the filter says, as a whole. */
 enum parse
 imap_search_insert(struct imap_search_args *args, size_t i,
