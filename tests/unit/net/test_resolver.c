@@ -174,19 +174,34 @@ serve(void *arg)
 	return NULL;
 }
 
+/* One port for both; the first that UDP gets may be taken for TCP. */
+static void
+bind_both(struct server *s, struct sockaddr_in *a)
+{
+	for (int tries = 0; tries < 100; tries++) {
+		socklen_t len = sizeof *a;
+
+		*a = (struct sockaddr_in){ .sin_family = AF_INET };
+		a->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		s->udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		s->tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		CHECK_EQ(bind(s->udp, (struct sockaddr *)a, sizeof *a), 0);
+		CHECK_EQ(getsockname(s->udp, (struct sockaddr *)a, &len), 0);
+		if (bind(s->tcp, (struct sockaddr *)a, sizeof *a) == 0)
+			return;
+		close(s->udp);
+		close(s->tcp);
+	}
+	fail_msg("no port is free for UDP and TCP");
+}
+
 static void
 server_start(struct server *s)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET };
-	socklen_t len = sizeof a;
+	struct sockaddr_in a;
 	int ends[2];
 
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	s->udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	s->tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	CHECK_EQ(bind(s->udp, (struct sockaddr *)&a, sizeof a), 0);
-	CHECK_EQ(getsockname(s->udp, (struct sockaddr *)&a, &len), 0);
-	CHECK_EQ(bind(s->tcp, (struct sockaddr *)&a, sizeof a), 0);
+	bind_both(s, &a);
 	CHECK_EQ(listen(s->tcp, 8), 0);
 	(void)snprintf(s->forward, sizeof s->forward, "127.0.0.1@%u",
 	    ntohs(a.sin_port));
