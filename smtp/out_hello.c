@@ -304,7 +304,8 @@ hear_auth(struct smtp_out *s)
 		put_base64_line(s, s->password);
 	} else {
 		snprintf(text, sizeof text, "The server refused our log-in: "
-		    "%u %s", s->reply.code, s->reply.text);
+		    "%u %.*s", s->reply.code, OUT_TEXT_MAX - 48,
+		    s->reply.text);
 		give_up_login(s, text);
 	}
 }

@@ -250,7 +250,7 @@ apply_acl(struct wtxn *t, struct wreq *w)
 {
 	struct wreq_acl *r = (struct wreq_acl *)w;
 	struct mailbox_row box;
-	unsigned old, new;
+	unsigned old = 0, new = 0;
 	uint64_t account;
 	int err;
 
