@@ -78,7 +78,7 @@ struct imap;
 #define IMAP_SEEN_TAG 0x5ee1
 
 /*
- * What a command with literals that are messages (APPEND) has besides: two
+ * What a command with literals that are messages (APPEND, REPLACE) has: two
  * functions that are called while it is still coming, its verb, tag and arena
  * set. Their steps:
  *
