@@ -77,7 +77,9 @@ put_fetch(struct buf *b, const union imap_args *a)
 		{ FETCH_INTERNALDATE, "INTERNALDATE" },
 		{ FETCH_SIZE, "RFC822.SIZE" }, { FETCH_ENVELOPE, "ENVELOPE" },
 		{ FETCH_BODY, "BODY" }, { FETCH_BODYSTRUCTURE, "BODYSTRUCTURE" },
-		{ FETCH_MODSEQ, "MODSEQ" },
+		{ FETCH_MODSEQ, "MODSEQ" }, { FETCH_EMAILID, "EMAILID" },
+		{ FETCH_THREADID, "THREADID" }, { FETCH_SAVEDATE, "SAVEDATE" },
+		{ FETCH_PREVIEW, "PREVIEW" },
 	};
 	const char *before = " (";
 
@@ -98,6 +100,9 @@ put_fetch(struct buf *b, const union imap_args *a)
 		if (body->peek && span_starts(label, "BODY")) {
 			buf_adds(b, "BODY.PEEK");
 			label = span_from(label, 4);
+		} else if (body->peek && span_starts(label, "BINARY[")) {
+			buf_adds(b, "BINARY.PEEK");
+			label = span_from(label, 6);
 		}
 		buf_addspan(b, label);
 		if (!body->partial)
