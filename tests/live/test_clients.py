@@ -454,6 +454,36 @@ def test_mutt_comes_back_to_what_it_remembers(server, user, home, muttrc,
         mutt.wait_end()
 
 
+@needs("mutt")
+@needs("tmux")
+def test_mutt_reads_a_shared_mailbox(server, user, home, muttrc):
+    """It asks for its rights (MYRIGHTS) and tries what it has none to."""
+    with open(muttrc, "a") as f:
+        f.write('set imap_delim_chars="/"\n')  # a dot is part of a name
+    owner = server.new_user("owner")
+    server.deliver(owner, mail("Common one"))
+    server.deliver(owner, mail("Common two", body="the text inside\r\n"))
+    with server.imap(owner, mailbox="INBOX") as c:
+        ok(c.setacl("INBOX", user.address, "lrs"))
+        with Screen(home, f"mutt -F {muttrc} -f "
+                          f"=Users/{owner.address}/INBOX") as mutt:
+            mutt.wait_for("Common two")
+            mutt.keys("2", "Enter")
+            mutt.keys("Enter")
+            mutt.wait_for("the text inside")
+            mutt.keys("i")
+            mutt.wait_for("Common one")
+            mutt.keys("d")
+            mutt.keys("q")
+            mutt.wait_end()
+        ok(c.noop())
+        assert kp.exists(c) == 2
+        assert not flags_of(c, 2) & {"\\Seen", "\\Deleted"}
+    with server.imap(user) as c:
+        ok(c.select(f"Users/{owner.address}/INBOX"))
+        assert flags_of(c, 2) == {"\\Seen"}
+
+
 # --------------------------------------------------- offlineimap, imapfilter
 
 @needs("offlineimap")
