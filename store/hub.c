@@ -18,6 +18,7 @@ hub_new_bare(struct env *env)
 
 	hub->env = env;
 	list_init(&hub->idle);
+	list_init(&hub->listeners);
 	/* Ids of two loops' views must differ: they meet in change sets. */
 	random_fill(env->random, &base, sizeof base);
 	hub->next_view = ((uint64_t)base << 31) + 1;
@@ -422,7 +423,26 @@ hub_apply(struct hub *hub, struct changeset *cs)
 			return true;
 	}
 	hub->moved = hub->told = hub->due_n = 0;
+	LIST_FOREACH(node, &hub->listeners) {
+		struct hub_listener *l = CONTAINER_OF(node,
+		    struct hub_listener, node);
+
+		l->changed(l, cs);
+	}
 	return false;
+}
+
+void
+hub_listen(struct hub *hub, struct hub_listener *l)
+{
+	list_add_tail(&hub->listeners, &l->node);
+}
+
+void
+hub_unlisten(struct hub_listener *l)
+{
+	if (l->node.next)
+		list_remove(&l->node);
 }
 
 uint64_t

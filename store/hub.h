@@ -54,6 +54,17 @@ void hub_unwatch_one(struct hub_watch *w);
 uint64_t hub_origin(struct hub *hub);
 
 /*
+ * A module of the loop that hears of every change set, after the sessions;
+ * embedded in it.
+ */
+struct hub_listener {
+	struct list node;
+	void (*changed)(struct hub_listener *, struct changeset *);
+};
+void hub_listen(struct hub *hub, struct hub_listener *l);
+void hub_unlisten(struct hub_listener *l);	/* legal when it does not */
+
+/*
  * Whether the change set ends this account's sessions: disabled, deleted, or
  * its credentials changed. For changed() of every front-end.
  */

@@ -22,6 +22,7 @@ struct hub {
 	struct listener *listener;	/* how the store reaches us */
 	struct idmap arrays;		/* by mailbox id */
 	struct idmap accounts;		/* struct hub_account by id */
+	struct list listeners;		/* struct hub_listener */
 	struct list idle;		/* arrays without views, oldest first */
 	size_t idle_bytes;
 	uint64_t next_view;		/* ids of views, for wreq.origin */

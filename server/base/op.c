@@ -2,6 +2,8 @@
 
 #include "server/base/session.h"
 
+#include <assert.h>
+
 /* Runs on the loop, from post_drain. */
 static void
 op_deliver(struct post_item *item)
@@ -63,4 +65,31 @@ op_disown(struct op *op)
 {
 	list_remove(&op->by_owner);
 	op->owner = NULL;
+}
+
+static void
+waiter_finish(struct op *op)
+{
+	struct op_waiter *w = op->waiter;
+
+	w->op = NULL;
+	w->came(w, op);
+}
+
+void
+op_wait(struct op_waiter *w, struct op *op)
+{
+	assert(!w->op && !op->owner);
+	w->op = op;
+	op->waiter = w;
+	op->finish = waiter_finish;
+}
+
+void
+op_waiter_cancel(struct op_waiter *w)
+{
+	if (!w->op)
+		return;
+	w->op->finish = NULL;
+	w->op = NULL;
 }

@@ -30,6 +30,16 @@ struct op {
 	 * the op. For work that belongs to a module and not to a session.
 	 */
 	void (*finish)(struct op *);
+	struct op_waiter *waiter;	/* see op_wait */
+};
+
+/*
+ * Who waits for an op and is no session; embedded in it, one for each op at a
+ * time. came takes the op.
+ */
+struct op_waiter {
+	void (*came)(struct op_waiter *, struct op *);
+	struct op *op;		/* what it waits for; NULL: nothing */
 };
 
 /*
@@ -50,6 +60,12 @@ void op_free(struct op *op);
  * more (the next slice of a read job, a request that was kept).
  */
 void op_adopt(struct op *op, struct session *owner);
+
+/* Ties an op without an owner to w, before it is submitted. */
+void op_wait(struct op_waiter *w, struct op *op);
+
+/* The op comes home to nobody; legal when there is none. */
+void op_waiter_cancel(struct op_waiter *w);
 
 /* Unties the op from its session: when it comes home it is just freed. */
 void op_disown(struct op *op);
