@@ -12,6 +12,9 @@
 
 #include "server/base/buf.h"
 #include "server/base/session.h"
+#include "smtp/queue.h"
+#include "store/mime/digest.h"
+#include "store/queue.h"
 #include "store/write.h"
 
 /* Where a message came from, for its Received line. */
@@ -32,6 +35,21 @@ struct rcpt {
 	struct span address;	/* as text */
 	uint64_t *accounts;
 	size_t account_count;
+	struct span *elsewhere;	/* addresses of other domains */
+	size_t elsewhere_count;
+	bool is_alias;		/* these are what it leads to */
+	unsigned notify;	/* enum queue_notify */
+	struct span orcpt;	/* "" without */
+};
+
+/* What else goes into the envelope of mail for elsewhere. */
+struct deliver_out {
+	const struct queue_settings *settings;
+	uint64_t account;	/* that submitted it; 0: it came from outside */
+	bool is_utf8;
+	enum queue_ret ret;
+	struct span envid;	/* "" without */
+	struct span msgid;	/* "" without */
 };
 
 /*
@@ -43,10 +61,23 @@ void deliver_put_prefix(struct buf *out, const struct trace *t,
 
 /*
  * The request that puts a copy into the INBOX of each account that the
- * recipients lead to. An account that several lead to gets one copy, named by
- * the first. The spool is for the caller to add. Returns owned.
+ * recipients lead to, and queues the message for the addresses elsewhere. An
+ * account or address that several lead to gets one copy, named by the first.
+ * The spool is for the caller to add. out may be NULL if nobody is elsewhere.
+ * Returns owned.
  */
 struct wreq_deliver *deliver_make(struct session *s, const struct trace *t,
-    const struct rcpt *rcpts, size_t count);
+    const struct deliver_out *out, const struct rcpt *rcpts, size_t count);
+
+/* An alias with several targets (RFC 3461 section 5.2.7). */
+bool deliver_is_list(const struct rcpt *r);
+
+/*
+ * What tells the account that submitted the message that those here who were
+ * to confirm it have it; NULL: nobody was. For wreq_deliver.notice. Owned.
+ */
+struct wreq_deliver *deliver_notice(struct session *s, const struct trace *t,
+    const struct deliver_out *out, const struct rcpt *rcpts, size_t count,
+    const struct envelope *e);
 
 #endif

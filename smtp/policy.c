@@ -68,12 +68,16 @@ policy_rcpt_count(size_t count, size_t max, struct verdict *v)
 }
 
 void
-policy_rcpt(const struct resolve_item *item, bool is_submission,
+policy_rcpt(const struct resolve_item *item, bool is_submission, bool sends,
     struct span address, struct verdict *v)
 {
 	say_plain(v, R_NONE);
 	switch (item->result) {
 	case RESOLVE_OK:
+		if (item->elsewhere_count && !sends)
+			say(v, R_NO_RELAY, "<%.*s> leads to another domain, "
+			    "and mail for those is not sent",
+			    SPAN_ARG(address));
 		break;
 	case RESOLVE_UNKNOWN:
 		say(v, R_UNKNOWN_USER, "There is no <%.*s> here",
@@ -87,10 +91,10 @@ policy_rcpt(const struct resolve_item *item, bool is_submission,
 			    SPAN_ARG(address));
 		break;
 	case RESOLVE_ELSEWHERE:
-		if (is_submission)
+		if (is_submission && !sends)
 			say(v, R_NO_RELAY, "<%.*s> is not here, and mail for "
-			    "other domains is not sent yet", SPAN_ARG(address));
-		else
+			    "other domains is not sent", SPAN_ARG(address));
+		else if (!is_submission)
 			say(v, R_NO_RELAY, "<%.*s> is not here; to send mail "
 			    "elsewhere log in on port 587 or 465",
 			    SPAN_ARG(address));

@@ -41,8 +41,9 @@ void policy_sender(const struct resolve_item *item, uint64_t account,
 
 /* RCPT TO, before it is looked up, and with what was found. */
 void policy_rcpt_count(size_t count, size_t max, struct verdict *v);
+/* sends: there is a queue for mail to other domains */
 void policy_rcpt(const struct resolve_item *item, bool is_submission,
-    struct span address, struct verdict *v);
+    bool sends, struct span address, struct verdict *v);
 
 /*
  * Whether every account behind a recipient has room for a message of the size

@@ -9,7 +9,9 @@
 
 #include <inttypes.h>
 
+#include "server/base/err.h"
 #include "server/base/xalloc.h"
+#include "store/mime/digest.h"
 #include "store/store.h"
 
 /* What the end of a message waits for: smtp_in.finish_step. */
@@ -61,6 +63,22 @@ refuse_message(struct smtp_in *s, enum smtp_reply_id id)
 
 /* ---- the end of a message, step by step ---- */
 
+/* What a submission costs its account, and leaves in its Sent folder. */
+static void
+add_sender(struct smtp_in *s, struct wreq_deliver *r)
+{
+	struct span secret = s->txn.message.senders.secret;
+
+	r->caps = (struct send_caps){ s->s.account,
+	    s->settings->messages_day, s->settings->new_rcpts_day };
+	/* What a program says in nobody's name is nothing to keep. */
+	if (s->txn.from.len == 0)
+		return;
+	r->sent_account = s->s.account;
+	r->sent_prefix = xmemdup(secret.p, secret.len);
+	r->sent_prefix_len = secret.len;
+}
+
 static enum smtp_step
 commit(struct smtp_in *s)
 {
@@ -76,11 +94,25 @@ commit(struct smtp_in *s)
 		.now_s = env_wall_s(s->s.env),
 		.from = t->from,
 	};
-	struct wreq_deliver *r = deliver_make(&s->s, &trace, t->rcpts,
-	    t->rcpt_count);
+	const struct envelope *e =
+	    &spool_digest(t->message.spool)->envelope;
+	struct deliver_out out = {
+		.settings = s->settings->queue,
+		.account = s->s.account,
+		.is_utf8 = t->is_utf8,
+		.ret = t->ret, .envid = t->envid,
+		.msgid = e->has_message_id ? e->message_id : SPAN(""),
+	};
+	struct wreq_deliver *r = deliver_make(&s->s, &trace,
+	    out.settings ? &out : NULL, t->rcpts, t->rcpt_count);
 
 	r->spool = t->message.spool;
 	t->message.spool = NULL;
+	if (smtp_is_submission(s)) {
+		add_sender(s, r);
+		r->notice = deliver_notice(&s->s, &trace, &out, t->rcpts,
+		    t->rcpt_count, e);
+	}
 	s->finish_step = FINISH_COMMIT;
 	store_submit(s->s.env->store, &r->w);
 	return STEP_WAIT;
@@ -92,16 +124,21 @@ committed(struct smtp_in *s, struct op *op)
 	struct wreq_deliver *r = CONTAINER_OF(op, struct wreq_deliver, w.op);
 	struct smtp_txn *t = &s->txn;
 	size_t copies = r->rcpt_count;
+	size_t queued = r->queue ? r->queue->rcpt_count : 0;
+	bool is_new_rcpts = r->is_new_rcpts_r;
 	int err = op->err;
 
 	op_free(op);
+	if (err == ERR_LIMIT)
+		return refuse_message(s, is_new_rcpts ? R_CAP_RCPTS :
+		    R_CAP_MESSAGES);
 	if (err < 0)
 		return refuse_message(s, smtp_reply_for_err(err));
 	STAT_ADD(s->s.env->stats, messages_received, 1);
 	log_event(s->s.env->log, LOG_INFO, smtp_area(s), "accepted",
 	    F_STR("id", t->id), F_SPAN("from", t->from),
 	    F_SPAN("to", t->rcpts[0].address), F_INT("copies", copies),
-	    F_INT("size", t->message.size), F_STR("peer", s->s.peer.addr),
+	    F_INT("queued", queued), F_INT("size", t->message.size), F_STR("peer", s->s.peer.addr),
 	    F_STR("user", s->login.name));
 	smtp_reply_with(s, R_ACCEPTED, "Message accepted as %s", t->id);
 	return end_message(s);

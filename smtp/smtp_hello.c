@@ -55,6 +55,8 @@ smtp_run_ehlo(struct smtp_in *s)
 	smtp_reply_line(out, 250, false, "CHUNKING");
 	smtp_reply_line(out, 250, false, "BINARYMIME");
 	smtp_reply_line(out, 250, false, "ENHANCEDSTATUSCODES");
+	if (smtp_params(s) & PARAMS_DSN)
+		smtp_reply_line(out, 250, false, "DSN");
 	if (s->settings->has_starttls && !s->s.peer.has_tls)
 		smtp_reply_line(out, 250, false, "STARTTLS");
 	if (smtp_is_submission(s) && !s->s.account &&

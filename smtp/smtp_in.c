@@ -248,6 +248,16 @@ smtp_wrong_state(const struct smtp_in *s)
 	}
 }
 
+/*
+ * Who has logged in is told what became of his mail. Others only say who they
+ * are, and are promised nothing.
+ */
+unsigned
+smtp_params(const struct smtp_in *s)
+{
+	return smtp_is_submission(s) && s->settings->queue ? PARAMS_DSN : 0;
+}
+
 /* What the table says against running the verb now; R_NONE: nothing. */
 static enum smtp_reply_id
 judge(const struct smtp_in *s)
@@ -284,7 +294,10 @@ note_line(struct smtp_in *s, struct span line, struct span name)
 static enum smtp_step
 run_line(struct smtp_in *s, struct span line)
 {
-	struct smtp_grammar g = { &s->arena, s->settings->is_lenient };
+	struct smtp_grammar g = {
+		.arena = &s->arena, .is_lenient = s->settings->is_lenient,
+		.params = smtp_params(s),
+	};
 	struct cursor c = cursor_of_span(line);
 	struct span name = cursor_until(&c, ' ');
 	enum smtp_reply_id bad;

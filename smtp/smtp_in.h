@@ -3,8 +3,8 @@
  *
  * RFC 5321, with PIPELINING (2920), SIZE (1870), 8BITMIME (6152), SMTPUTF8
  * (6531), CHUNKING (3030), ENHANCEDSTATUSCODES (2034), STARTTLS (3207) and,
- * on submission (6409), AUTH (4954). Port 25 takes mail for accounts of ours
- * and never passes any on.
+ * on submission (6409), AUTH (4954) and DSN (3461). Port 25 takes mail for
+ * addresses of ours; what they lead to elsewhere is passed on, nothing else.
  */
 #ifndef SMTP_SMTP_IN_H
 #define SMTP_SMTP_IN_H
@@ -14,6 +14,7 @@
 
 #include "auth/login.h"
 #include "server/base/session.h"
+#include "smtp/queue.h"
 
 /* Limits. Bytes with line ends; what the RFC asks for at least is beside. */
 #define SMTP_LINE_MAX 4096		/* RFC 5321 4.5.3.1.4: 512 */
@@ -44,6 +45,10 @@ struct smtp_settings {
 	/* Open connections above which the idle time is short; 0: never. */
 	unsigned busy_connections;
 	struct login_settings login;	/* submission */
+	/* How mail for elsewhere is sent; NULL: none is taken. */
+	const struct queue_settings *queue;
+	/* What an account may send in a day; 0: as much as it likes. */
+	unsigned messages_day, new_rcpts_day;
 };
 
 /* The defaults of a service. */

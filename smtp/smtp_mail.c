@@ -69,6 +69,8 @@ begin_txn(struct smtp_in *s)
 	t->is_utf8 = s->args.is_utf8;
 	t->is_binary = s->args.is_binary;
 	t->size = s->args.size;
+	t->ret = s->args.ret;
+	t->envid = arena_span(&t->arena, s->args.envid);
 	s->state = ST_MAIL;
 	smtp_reply(s, R_SENDER_OK);
 	return STEP_DONE;
@@ -138,6 +140,23 @@ smtp_run_rcpt(struct smtp_in *s)
 	return resolve(s, path, true);
 }
 
+/* Addresses of other domains that the recipient is, or leads to. */
+static void
+add_elsewhere(struct smtp_txn *t, struct rcpt *rcpt,
+    const struct resolve_item *item)
+{
+	bool is_itself = item->result == RESOLVE_ELSEWHERE;
+	size_t n = is_itself ? 1 : item->elsewhere_count;
+
+	rcpt->elsewhere = arena_array(&t->arena, n, sizeof *rcpt->elsewhere);
+	rcpt->elsewhere_count = n;
+	if (is_itself)
+		rcpt->elsewhere[0] = rcpt->address;
+	for (size_t i = 0; i < n && !is_itself; i++)
+		rcpt->elsewhere[i] = arena_span(&t->arena,
+		    span_of(item->elsewhere[i]));
+}
+
 static void
 add_rcpt(struct smtp_in *s, const struct resolve_item *item)
 {
@@ -155,6 +174,10 @@ add_rcpt(struct smtp_in *s, const struct resolve_item *item)
 		    "postmaster@%s", s->s.env->hostname));
 	else
 		rcpt->address = arena_span(&t->arena, s->args.path.text);
+	rcpt->notify = s->args.notify;
+	rcpt->orcpt = arena_span(&t->arena, s->args.orcpt);
+	rcpt->is_alias = item->result == RESOLVE_OK && !item->is_mailbox;
+	add_elsewhere(t, rcpt, item);
 	rcpt->account_count = item->account_count;
 	rcpt->accounts = arena_memdup(&t->arena, item->accounts,
 	    item->account_count * sizeof *item->accounts);
@@ -172,7 +195,7 @@ smtp_done_rcpt(struct smtp_in *s, struct op *op)
 		v.reply = smtp_reply_for_err(op->err);
 	else
 		policy_rcpt(best_item(r), smtp_is_submission(s),
-		    s->args.path.text, &v);
+		    s->settings->queue != NULL, s->args.path.text, &v);
 	if (v.reply == R_NONE)
 		policy_room(best_item(r), s->txn.size, &v);
 	if (v.reply == R_NONE) {

@@ -1,7 +1,9 @@
 #include "smtp/smtp_parse.h"
 
 #include "server/base/addr.h"
+#include "server/base/codec.h"
 #include "server/base/utf8.h"
+#include "server/base/xalloc.h"
 
 /* An esmtp-param (RFC 5321 section 4.1.2). */
 struct param {
@@ -290,6 +292,108 @@ take_size(struct smtp_args *args, const struct param *p)
 	return R_NONE;
 }
 
+/* ---- RFC 3461 ---- */
+
+static bool
+is_xtext(struct span s, size_t max)
+{
+	struct buf plain = BUF_INIT;
+	bool ok = s.len > 0 && s.len <= max &&
+	    xtext_decode(&plain, s) == 0;
+
+	/* Section 4.2: what it stands for is printable. */
+	for (size_t i = 0; ok && i < plain.len; i++)
+		ok = (unsigned char)plain.p[i] >= ' ' && plain.p[i] != 0x7f;
+	buf_release(&plain);
+	return ok;
+}
+
+/* Section 4.3 */
+static enum smtp_reply_id
+take_ret(struct smtp_args *args, const struct param *p)
+{
+	if (args->ret != RET_NONE)
+		return R_BAD_PARAM;
+	if (span_iis(p->value, "FULL"))
+		args->ret = RET_FULL;
+	else if (span_iis(p->value, "HDRS"))
+		args->ret = RET_HDRS;
+	return args->ret == RET_NONE ? R_BAD_PARAM : R_NONE;
+}
+
+/* Section 4.4 */
+static enum smtp_reply_id
+take_envid(const struct smtp_grammar *g, struct smtp_args *args,
+    const struct param *p)
+{
+	if (args->has_envid || !is_xtext(p->value, SMTP_ENVID_MAX))
+		return R_BAD_PARAM;
+	args->has_envid = true;
+	args->envid = arena_span(g->arena, p->value);
+	return R_NONE;
+}
+
+/* Section 4.1: NEVER stands alone. */
+static enum smtp_reply_id
+take_notify(struct smtp_args *args, const struct param *p)
+{
+	static const struct {
+		const char *word;
+		unsigned bit;
+	} words[] = {
+		{ "NEVER", NOTIFY_NEVER }, { "SUCCESS", NOTIFY_SUCCESS },
+		{ "FAILURE", NOTIFY_FAILURE }, { "DELAY", NOTIFY_DELAY }
+	};
+	struct cursor c = cursor_of_span(p->value);
+	size_t i;
+
+	if (args->has_notify || p->value.len == 0)
+		return R_BAD_PARAM;
+	args->has_notify = true;
+	do {
+		struct span word = cursor_until(&c, ',');
+
+		for (i = 0; i < COUNT(words); i++)
+			if (span_iis(word, words[i].word))
+				break;
+		if (i == COUNT(words) || (args->notify & words[i].bit))
+			return R_BAD_PARAM;
+		args->notify |= words[i].bit;
+	} while (cursor_skip(&c, ','));
+	return (args->notify & NOTIFY_NEVER) && args->notify != NOTIFY_NEVER ?
+	    R_BAD_PARAM : R_NONE;
+}
+
+/* Section 4.2: the type is an atom, the address is xtext. */
+static enum smtp_reply_id
+take_orcpt(const struct smtp_grammar *g, struct smtp_args *args,
+    const struct param *p)
+{
+	struct cursor c = cursor_of_span(p->value);
+	struct span type = cursor_until(&c, ';');
+
+	if (args->orcpt.len || p->value.len > SMTP_ORCPT_MAX ||
+	    type.len == 0 || !cursor_skip(&c, ';') ||
+	    !is_xtext(span_make(c.p, cursor_left(&c)), SMTP_ORCPT_MAX))
+		return R_BAD_PARAM;
+	for (size_t i = 0; i < type.len; i++)
+		if (!is_alnum((unsigned char)type.p[i]) && type.p[i] != '-')
+			return R_BAD_PARAM;
+	args->orcpt = arena_span(g->arena, p->value);
+	return R_NONE;
+}
+
+static enum smtp_reply_id
+take_rcpt_param(const struct smtp_grammar *g, struct smtp_args *args,
+    const struct param *p)
+{
+	if ((g->params & PARAMS_DSN) && span_iis(p->keyword, "NOTIFY"))
+		return take_notify(args, p);
+	if ((g->params & PARAMS_DSN) && span_iis(p->keyword, "ORCPT"))
+		return take_orcpt(g, args, p);
+	return R_UNKNOWN_PARAM;
+}
+
 static enum smtp_reply_id
 take_mail_param(const struct smtp_grammar *g, struct smtp_args *args,
     const struct param *p)
@@ -307,6 +411,10 @@ take_mail_param(const struct smtp_grammar *g, struct smtp_args *args,
 		args->is_utf8 = true;
 		return p->has_value ? R_BAD_PARAM : R_NONE;
 	}
+	if ((g->params & PARAMS_DSN) && span_iis(p->keyword, "RET"))
+		return take_ret(args, p);
+	if ((g->params & PARAMS_DSN) && span_iis(p->keyword, "ENVID"))
+		return take_envid(g, args, p);
 	/* RFC 4954 section 5: known where AUTH is; nobody here needs it */
 	if (span_iis(p->keyword, "AUTH") && g->is_lenient)
 		return p->has_value ? R_NONE : R_BAD_PARAM;
@@ -343,13 +451,18 @@ enum smtp_reply_id
 smtp_parse_rcpt(struct cursor *c, const struct smtp_grammar *g,
     struct smtp_args *args)
 {
+	enum smtp_reply_id bad;
 	struct param p;
 
 	if (parse_word_path(c, "TO", g, &args->path) == PARSE_BAD ||
 	    args->path.kind == PATH_NULL)
 		return R_BAD_RCPT;
-	if (next_param(c, &p))
-		return R_UNKNOWN_PARAM;
+	for (int n = 0; next_param(c, &p); n++) {
+		if (n == SMTP_PARAMS_MAX)
+			return R_BAD_ARGUMENTS;
+		if ((bad = take_rcpt_param(g, args, &p)) != R_NONE)
+			return bad;
+	}
 	return cursor_at_end(c) ? R_NONE : R_BAD_RCPT;
 }
 

@@ -16,11 +16,14 @@
 #include "server/base/cursor.h"
 #include "server/base/span.h"
 #include "smtp/smtp_reply.h"
+#include "store/queue.h"
 
 #define SMTP_LOCAL_MAX 255	/* RFC 5321 section 4.5.3.1.1: 64 */
 #define SMTP_DOMAIN_MAX 255	/* RFC 5321 section 4.5.3.1.2: 255 */
 #define SMTP_HELLO_MAX 255
 #define SMTP_PARAMS_MAX 16
+#define SMTP_ENVID_MAX 100	/* RFC 3461 section 4.4 */
+#define SMTP_ORCPT_MAX 500	/* RFC 3461 section 4.2 */
 
 enum smtp_path_kind {
 	PATH_ADDRESS,
@@ -41,10 +44,16 @@ struct smtp_path {
 	bool is_literal;	/* the domain is an address literal */
 };
 
+/* Parameters that are known; bits. */
+enum smtp_params {
+	PARAMS_DSN = 1		/* RFC 3461 section 4 */
+};
+
 /* How strict: submission forgives what mail programs do (CLIENTS 3.1). */
 struct smtp_grammar {
 	struct arena *arena;
 	bool is_lenient;	/* a space behind the colon, no brackets */
+	unsigned params;	/* enum smtp_params */
 };
 
 struct smtp_args {
@@ -55,6 +64,12 @@ struct smtp_args {
 	bool is_8bit;
 	bool is_binary;		/* BODY=BINARYMIME */
 	bool is_utf8;
+	enum queue_ret ret;
+	bool has_envid;
+	struct span envid;	/* xtext */
+	bool has_notify;	/* RCPT */
+	unsigned notify;	/* enum queue_notify */
+	struct span orcpt;	/* "rfc822;xtext"; "" without */
 	struct span word;	/* EHLO, HELO: the name; AUTH: the mechanism */
 	bool has_initial;	/* AUTH */
 	struct span initial;
@@ -79,7 +94,7 @@ enum smtp_reply_id smtp_parse_hello(struct cursor *c,
 /* "FROM:<path> SIZE=n BODY=8BITMIME SMTPUTF8 AUTH=xtext" */
 enum smtp_reply_id smtp_parse_mail(struct cursor *c,
     const struct smtp_grammar *g, struct smtp_args *args);
-/* "TO:<path>"; no parameters are announced */
+/* "TO:<path> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a@b" */
 enum smtp_reply_id smtp_parse_rcpt(struct cursor *c,
     const struct smtp_grammar *g, struct smtp_args *args);
 /* "PLAIN [initial-response]" */

@@ -76,6 +76,8 @@ struct smtp_txn {
 	bool is_utf8;
 	bool is_binary;			/* BODY=BINARYMIME */
 	uint64_t size;			/* declared; 0: not */
+	enum queue_ret ret;
+	struct span envid;		/* xtext; "" without */
 	struct rcpt *rcpts;		/* malloc */
 	size_t rcpt_count;
 	/* What DATA gets if no recipient was accepted; R_NONE: no RCPT. */
@@ -133,6 +135,8 @@ void smtp_reply(struct smtp_in *s, enum smtp_reply_id id);
 void smtp_reply_with(struct smtp_in *s, enum smtp_reply_id id,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void smtp_reply_verdict(struct smtp_in *s, const struct verdict *v);
+/* Which parameters of MAIL and RCPT are known here: enum smtp_params. */
+unsigned smtp_params(const struct smtp_in *s);
 /* "smtp" or "submission", for the log. */
 const char *smtp_area(const struct smtp_in *s);
 /* What should have come before the running command. */

@@ -68,6 +68,12 @@ enum smtp_reply_flag {
 	    "Short of space for mail; try again later") \
 	X(R_NO_MEMORY,    452, "4.3.1", 0, \
 	    "Short of memory for mail; try again later") \
+	X(R_CAP_MESSAGES, 452, "4.7.1", 0, \
+	    "You have sent as many messages today as you may; " \
+	    "try again tomorrow") \
+	X(R_CAP_RCPTS,    452, "4.7.1", 0, \
+	    "You have written to as many new people today as you may; " \
+	    "try again tomorrow") \
 	X(R_QUOTA,        452, "4.2.2", 0, \
 	    "The mailbox is full; try again later") \
 	X(R_MANY_RCPTS,   452, "4.5.3", 0, \

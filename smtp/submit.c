@@ -116,6 +116,7 @@ submit_fix_header(const struct submit_facts *facts, struct span head,
     struct arena *arena, struct buf *out, struct submit_senders *senders)
 {
 	struct seen seen = { false };
+	struct buf secret = BUF_INIT;
 	struct field_iter it;
 	struct header_field f;
 	bool is_first = true;
@@ -130,9 +131,12 @@ submit_fix_header(const struct submit_facts *facts, struct span head,
 		}
 		is_first = false;
 		note_field(&f, &seen, arena, senders);
-		if (!is_secret(f.name))
-			buf_addspan(out, f.whole);
+		buf_addspan(is_secret(f.name) ? &secret : out, f.whole);
 	}
+	if (!ends_line(&secret))
+		buf_adds(&secret, "\r\n");
+	senders->secret = arena_span(arena, buf_span(&secret));
+	buf_release(&secret);
 	if (!ends_line(out))
 		buf_adds(out, "\r\n");
 	put_missing(out, facts, &seen);

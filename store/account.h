@@ -61,9 +61,9 @@ struct wreq_device *wreq_device_new(struct env *env, struct session *s);
  * address: local@domain key, or "@domain" for the catch-all. ADD with refused
  * makes it an address that is refused under a catch-all. ADD to an existing
  * alias adds targets; DEL with targets takes just those away. Targets are
- * address keys of hosted domains. Errors: ERR_NODOMAIN, ERR_EXISTS (an
- * account has the address), ERR_NOUSER (a target does not exist),
- * ERR_REFUSED (a target is elsewhere, or a loop), ERR_NOTFOUND.
+ * address keys, of hosted domains or of others. Errors: ERR_NODOMAIN,
+ * ERR_EXISTS (an account has the address), ERR_NOUSER (a target here does not
+ * exist), ERR_REFUSED (a loop), ERR_NOTFOUND.
  */
 struct wreq_alias {
 	struct wreq w;
@@ -130,6 +130,9 @@ struct store_status {
 	uint64_t db_bytes, wal_bytes, free_bytes;	/* free on disk */
 	bool is_full;
 	int schema;
+	/* Mail for elsewhere: messages; recipients; the next try, 0: none. */
+	uint64_t queued, queue_waiting, queue_held;
+	int64_t queue_next_s;
 };
 
 enum directory_what {
@@ -158,7 +161,7 @@ struct rjob_directory *rjob_directory_new(struct env *env,
 /* ---- addresses ---- */
 
 enum resolve_result {
-	RESOLVE_OK,		/* accounts[] */
+	RESOLVE_OK,		/* accounts[], elsewhere[]; one at least */
 	RESOLVE_UNKNOWN,	/* our domain, no such address */
 	RESOLVE_REFUSED,	/* refused under a catch-all; reason */
 	RESOLVE_ELSEWHERE	/* not a domain of ours */
@@ -170,6 +173,8 @@ struct resolve_item {
 	const char *reason;
 	uint64_t *accounts;		/* distinct, aliases followed */
 	size_t account_count;
+	const char **elsewhere;		/* distinct targets of other domains */
+	size_t elsewhere_count;
 	bool is_mailbox;		/* names one account directly */
 	bool may_post;			/* j.actor, as one of the accounts */
 	uint64_t room;			/* bytes that all of them can take */

@@ -138,7 +138,12 @@ enum queue_how {
 	QUEUE_HOLD, QUEUE_RELEASE,
 	QUEUE_RETRY,		/* due now, destination too; releases nothing */
 	QUEUE_DROP,		/* without a word to anybody */
-	QUEUE_ROUTE		/* to another destination, due now */
+	QUEUE_ROUTE,		/* to another destination, due now */
+	/*
+	 * After a clock has gone back: who is due only after far_s, and has
+	 * no release date to explain it, is due now. Without a filter.
+	 */
+	QUEUE_RESUME
 };
 
 /* ERR_NOTFOUND: nothing is like that. */
@@ -147,6 +152,7 @@ struct wreq_queue_edit {
 	enum queue_how how;
 	struct queue_filter filter;
 	char *destination;	/* ROUTE */
+	int64_t far_s;		/* RESUME */
 	/* results */
 	size_t count_r;		/* recipients */
 };

@@ -42,14 +42,14 @@ void queue_result_ended(struct store *store, struct wreq *w, int err);
 
 /* ---- write_sent.c: a delivery's sender ---- */
 
-/* Where the sender's own copy goes, and what it is; spool NULL: none. */
+/* Whether the sender gets a copy of his own, and where it goes. */
 struct sent_plan {
 	struct mailbox_row box;
-	const struct spool *spool;
+	bool is_wanted;
 };
 int sent_plan(struct wtxn *t, const struct wreq_deliver *r,
     struct sent_plan *p);
-/* content: of r->spool, counted already if it is the copy's too. */
+/* content: of r->spool; the copy is counted already. */
 int sent_file(struct wtxn *t, const struct wreq_deliver *r,
     struct sent_plan *p, uint64_t content);
 

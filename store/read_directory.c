@@ -252,11 +252,34 @@ file_bytes(const struct store *store, const char *suffix)
 	return size;
 }
 
+/* Of what waits for elsewhere. */
+static int
+count_queue(struct db *db, struct store_status *st)
+{
+	sqlite3_stmt *s;
+	int err;
+
+	if ((err = db_query(db, &s, "SELECT (SELECT count(*) FROM queue),"
+	    " (SELECT count(*) FROM queue_rcpt WHERE state = 0),"
+	    " (SELECT count(*) FROM queue_rcpt WHERE state = 1),"
+	    " (SELECT min(next_at) FROM destination)")) < 0)
+		return err;
+	if ((err = db_step(db, s)) <= 0)
+		return err;
+	st->queued = db_u64(s, 0);
+	st->queue_waiting = db_u64(s, 1);
+	st->queue_held = db_u64(s, 2);
+	st->queue_next_s = db_i64(s, 3);
+	db_done(s);
+	return 0;
+}
+
 static int
 read_status(struct reader *r, struct store_status *st)
 {
 	const struct store *store = r->store;
 	struct statvfs fs;
+	int err;
 
 	st->schema = schema_version();
 	st->is_full = store_is_full(store);
@@ -266,7 +289,9 @@ read_status(struct reader *r, struct store_status *st)
 		if (fstatvfs(store->dir_fd, &fs) == 0)
 			st->free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
 	}
-	return count_rows(r->db, st);
+	if ((err = count_rows(r->db, st)) < 0)
+		return err;
+	return count_queue(r->db, st);
 }
 
 int

@@ -19,6 +19,7 @@
 
 #define ALIAS_DEPTH_MAX 10
 #define ACCOUNTS_MAX 1000	/* that one address may reach */
+#define ELSEWHERE_MAX 1000	/* likewise, of other domains */
 #define FOLLOWED_MAX 4000	/* aliases looked at for one address */
 
 struct found {
@@ -33,6 +34,8 @@ struct walk {
 	struct arena *a;	/* cleared after each item */
 	uint64_t *accounts;
 	size_t account_count;
+	const char **elsewhere;
+	size_t elsewhere_count;
 	const char **followed;
 	size_t followed_count;
 };
@@ -132,6 +135,16 @@ add_account(struct walk *w, uint64_t account)
 		w->accounts[w->account_count++] = account;
 }
 
+static void
+add_elsewhere(struct walk *w, const char *target)
+{
+	for (size_t i = 0; i < w->elsewhere_count; i++)
+		if (strcmp(w->elsewhere[i], target) == 0)
+			return;
+	if (w->elsewhere_count < ELSEWHERE_MAX)
+		w->elsewhere[w->elsewhere_count++] = target;
+}
+
 /* Whether it is new. */
 static bool
 note_followed(struct walk *w, const char *address)
@@ -170,27 +183,43 @@ read_targets(struct walk *w, const char *address, const char ***targets,
 }
 
 static int follow(struct walk *w, const struct found *f, unsigned depth);
+static int find_domain(struct db *db, const char *name, uint64_t *id);
+
+/* One target of an alias: here, or of a domain that is not ours. */
+static int
+follow_target(struct walk *w, const char *target, unsigned depth)
+{
+	const char *at = strrchr(target, '@');
+	uint64_t domain;
+	struct found f;
+	int err;
+
+	/* Rows are no better than their writer: no '@', no address. */
+	if (!at)
+		return 0;
+	if ((err = find_domain(w->r->db, at + 1, &domain)) == ERR_NOTFOUND) {
+		add_elsewhere(w, target);
+		return 0;
+	}
+	if (err < 0)
+		return err;
+	if ((err = find_address(w, target, &f)) == 0)
+		err = follow(w, &f, depth + 1);
+	return err == ERR_NOTFOUND ? 0 : err;
+}
 
 static int
 follow_targets(struct walk *w, const char *address, unsigned depth)
 {
 	const char **targets;
-	struct found f;
 	size_t n;
 	int err;
 
 	if ((err = read_targets(w, address, &targets, &n)) < 0)
 		return err;
-	for (size_t i = 0; i < n; i++) {
-		/* Rows are no better than their writer: no '@', no address. */
-		if (!strchr(targets[i], '@'))
-			continue;
-		err = find_address(w, targets[i], &f);
-		if (err == 0)
-			err = follow(w, &f, depth + 1);
-		if (err < 0 && err != ERR_NOTFOUND)
+	for (size_t i = 0; i < n; i++)
+		if ((err = follow_target(w, targets[i], depth)) < 0)
 			return err;
-	}
 	return 0;
 }
 
@@ -273,7 +302,7 @@ follow_role(struct walk *w, uint64_t domain)
 		err = follow(w, &f, 0);
 	if (err < 0 && err != ERR_NOTFOUND)
 		return err;
-	if (w->account_count > 0)
+	if (w->account_count + w->elsewhere_count > 0)
 		return 0;
 	if ((err = first_account(w, domain, &account)) < 0)
 		return err == ERR_NOTFOUND ? 0 : err;
@@ -316,10 +345,10 @@ resolve_key(struct walk *w, struct resolve_item *it, const char *key)
 		return missing;
 	if (!missing && (err = follow(w, &f, 0)) < 0)
 		return err;
-	if (w->account_count == 0 && is_role(key) &&
+	if (w->account_count + w->elsewhere_count == 0 && is_role(key) &&
 	    (err = follow_role(w, domain)) < 0)
 		return err;
-	if (w->account_count > 0) {
+	if (w->account_count + w->elsewhere_count > 0) {
 		it->result = RESOLVE_OK;
 		it->is_mailbox = !missing && f.kind == ADDRESS_ACCOUNT &&
 		    f.address[0] != '@';
@@ -340,7 +369,7 @@ resolve_bare(struct walk *w, struct resolve_item *it)
 		return 0;
 	if ((err = follow_role(w, 0)) < 0)
 		return err;
-	if (w->account_count > 0)
+	if (w->account_count + w->elsewhere_count > 0)
 		it->result = RESOLVE_OK;
 	return 0;
 }
@@ -386,6 +415,7 @@ resolve_item(struct reader *r, struct rjob_resolve *job, struct arena *tmp,
 
 	it->result = RESOLVE_UNKNOWN;
 	w.accounts = arena_array(tmp, ACCOUNTS_MAX, sizeof *w.accounts);
+	w.elsewhere = arena_array(tmp, ELSEWHERE_MAX, sizeof *w.elsewhere);
 	w.followed = arena_array(tmp, FOLLOWED_MAX, sizeof *w.followed);
 	if (it->domain.len == 0)
 		err = resolve_bare(&w, it);
@@ -395,6 +425,12 @@ resolve_item(struct reader *r, struct rjob_resolve *job, struct arena *tmp,
 	it->account_count = w.account_count;
 	it->accounts = arena_memdup(job->arena, w.accounts,
 	    w.account_count * sizeof *w.accounts);
+	it->elsewhere_count = w.elsewhere_count;
+	it->elsewhere = arena_array(job->arena, w.elsewhere_count,
+	    sizeof *it->elsewhere);
+	for (size_t i = 0; i < w.elsewhere_count; i++)
+		it->elsewhere[i] = arena_str(job->arena,
+		    span_of(w.elsewhere[i]));
 	if (it->reason)
 		it->reason = arena_str(job->arena, span_of(it->reason));
 	if (err < 0 || (err = find_room(r->db, it)) < 0)

@@ -74,7 +74,10 @@ struct wreq_deliver {
 	 * one, wants copies, and has not put one there itself. 0: none.
 	 */
 	uint64_t sent_account;
-	struct spool *sent_spool;	/* what that copy is; NULL: spool */
+	char *sent_prefix;		/* header lines it has on top: Bcc */
+	size_t sent_prefix_len;
+	/* Told in the same transaction; owned, never submitted; or NULL. */
+	struct wreq_deliver *notice;
 	/* results */
 	bool is_new_rcpts_r;		/* ERR_LIMIT: too many new ones */
 };

@@ -13,8 +13,10 @@ deliver_free(struct op *op)
 		free(r->rcpts[i].prefix);
 	free(r->rcpts);
 	spool_free(r->spool);
-	spool_free(r->sent_spool);
+	free(r->sent_prefix);
 	queue_new_free(r->queue);
+	if (r->notice)
+		op_free(&r->notice->w.op);
 	free(r);
 }
 
@@ -33,8 +35,7 @@ deliver_bytes(const struct wreq *w)
 {
 	const struct wreq_deliver *r = (const struct wreq_deliver *)w;
 
-	return spool_bytes(r->spool).len +
-	    (r->sent_spool ? spool_bytes(r->sent_spool).len : 0);
+	return spool_bytes(r->spool).len;
 }
 
 void
@@ -43,7 +44,6 @@ deliver_ended(struct store *store, struct wreq *w, int err)
 	struct wreq_deliver *r = (struct wreq_deliver *)w;
 
 	spool_ended(store, r->spool, err);
-	spool_ended(store, r->sent_spool, err);
 	if (err == 0)
 		STAT_ADD(store->env->stats, deliveries, r->rcpt_count);
 }
@@ -116,7 +116,7 @@ apply_deliver(struct wtxn *t, struct wreq *w)
 	if ((err = send_charge(t, r)) < 0 ||
 	    (err = sent_plan(t, r, &sent)) < 0)
 		return err;
-	refs += sent.spool == r->spool;
+	refs += sent.is_wanted;
 	if ((err = content_of_spool(t, r->spool, refs, &content)) < 0)
 		return err;
 	for (size_t i = 0; i < r->rcpt_count; i++)
@@ -125,5 +125,7 @@ apply_deliver(struct wtxn *t, struct wreq *w)
 	if (r->queue && (err = queue_put(t, r->queue, content,
 	    w->now_s)) < 0)
 		return err;
-	return sent.spool ? sent_file(t, r, &sent, content) : 0;
+	if (sent.is_wanted && (err = sent_file(t, r, &sent, content)) < 0)
+		return err;
+	return r->notice ? apply_deliver(t, &r->notice->w) : 0;
 }

@@ -316,10 +316,12 @@ check_target(struct wtxn *t, const char *address, const char *target)
 	int err;
 
 	err = address_domain(t, target, &domain);
-	if (err == ERR_NODOMAIN)
-		err = ERR_REFUSED;	/* mail for elsewhere: not from here */
-	if (err < 0)
+	if (err < 0) {
+		/* Elsewhere: whether it exists, its own server knows. */
+		if (err == ERR_NODOMAIN)
+			err = 0;
 		goto out;
+	}
 	err = find_target(t, target, &key, &kind);
 	if (err == ERR_NOTFOUND || (err == 0 && kind == ADDRESS_REFUSED))
 		err = ERR_NOUSER;

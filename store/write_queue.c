@@ -325,17 +325,33 @@ edits_free(struct edits *e)
 	free(e->v);
 }
 
+static int
+query_edits(struct wtxn *t, const struct wreq_queue_edit *r,
+    sqlite3_stmt **s)
+{
+	const struct queue_filter *f = &r->filter;
+
+	if (r->how == QUEUE_RESUME)
+		return db_query(t->db, s, "SELECT r.queue, r.n, r.destination"
+		    " FROM destination d JOIN queue_rcpt r"
+		    " ON r.destination = d.name AND r.state = 0"
+		    " JOIN queue q ON q.id = r.queue WHERE d.next_at > ?1"
+		    " AND q.release <= ?2", A_INT(r->far_s),
+		    A_INT(r->w.now_s));
+	return db_query(t->db, s, "SELECT r.queue, r.n, r.destination"
+	    " FROM queue q JOIN queue_rcpt r ON r.queue = q.id"
+	    " WHERE r.state < 2 AND (?1 = 0 OR q.id = ?1) AND"
+	    QUEUE_FILTER_SQL, QUEUE_FILTER_ARGS(f));
+}
+
 /* Read out first: rows are not changed under the statement that finds them. */
 static int
-find_edits(struct wtxn *t, const struct queue_filter *f, struct edits *e)
+find_edits(struct wtxn *t, const struct wreq_queue_edit *r, struct edits *e)
 {
 	sqlite3_stmt *s;
 	int err;
 
-	if ((err = db_query(t->db, &s, "SELECT r.queue, r.n, r.destination"
-	    " FROM queue q JOIN queue_rcpt r ON r.queue = q.id"
-	    " WHERE r.state < 2 AND (?1 = 0 OR q.id = ?1) AND"
-	    QUEUE_FILTER_SQL, QUEUE_FILTER_ARGS(f))) < 0)
+	if ((err = query_edits(t, r, &s)) < 0)
 		return err;
 	while ((err = db_step(t->db, s)) > 0) {
 		struct span d = db_span(s, 2);
@@ -366,6 +382,7 @@ edit_rcpt(struct wtxn *t, const struct wreq_queue_edit *r,
 		    " WHERE queue = ? AND n = ?", A_INT(r->w.now_s),
 		    A_INT(v->queue), A_INT(v->n));
 	case QUEUE_RETRY:
+	case QUEUE_RESUME:
 		return db_run(t->db, "UPDATE queue_rcpt SET next_at = ?"
 		    " WHERE queue = ? AND n = ? AND state = 0",
 		    A_INT(r->w.now_s), A_INT(v->queue), A_INT(v->n));
@@ -387,7 +404,7 @@ static int
 settle_edits(struct wtxn *t, const struct wreq_queue_edit *r,
     const struct edits *e)
 {
-	bool keep = r->how != QUEUE_RETRY;
+	bool keep = r->how != QUEUE_RETRY && r->how != QUEUE_RESUME;
 	int err;
 
 	for (size_t i = 0; i < e->n; i++) {
@@ -408,7 +425,7 @@ apply_queue_edit(struct wtxn *t, struct wreq *w)
 	struct edits e = { 0 };
 	int err;
 
-	if ((err = find_edits(t, &r->filter, &e)) < 0)
+	if ((err = find_edits(t, r, &e)) < 0)
 		goto out;
 	r->count_r = e.n;
 	if (e.n == 0)

@@ -215,18 +215,17 @@ sent_plan(struct wtxn *t, const struct wreq_deliver *r, struct sent_plan *p)
 	struct sent_row row;
 	int err;
 
-	p->spool = NULL;
+	p->is_wanted = false;
 	if (!r->sent_account)
 		return 0;
 	err = find_sent(t, r->sent_account, &p->box);
 	/* The message goes out whether or not there is room for a copy. */
 	if (err == 0 && (err = account_check(t, r->sent_account, 0, 1)) == 0)
-		err = find_same(t, r->sent_account, r->sent_spool ?
-		    r->sent_spool : r->spool, false, r->w.now_s, &row);
+		err = find_same(t, r->sent_account, r->spool, false,
+		    r->w.now_s, &row);
 	else if (err == ERR_QUOTA || err == ERR_NOTFOUND)
 		return 0;
-	if (err == ERR_NOTFOUND)
-		p->spool = r->sent_spool ? r->sent_spool : r->spool;
+	p->is_wanted = err == ERR_NOTFOUND;
 	return err == ERR_NOTFOUND ? 0 : err;
 }
 
@@ -237,7 +236,8 @@ sent_file(struct wtxn *t, const struct wreq_deliver *r, struct sent_plan *p,
 	struct mailbox_row box;
 	struct message m = {
 		.row.flags = FLAG_SEEN,
-		.row.size = (uint32_t)p->spool->size,
+		.row.size = (uint32_t)(r->sent_prefix_len +
+		    shown_size(r->spool->digest)),
 		.row.internaldate_s = r->internaldate_s,
 		.savedate_s = r->w.now_s
 	};
@@ -246,17 +246,15 @@ sent_file(struct wtxn *t, const struct wreq_deliver *r, struct sent_plan *p,
 	/* A recipient's copy may have changed it since: one writes oneself. */
 	if ((err = mailbox_access(t->db, 0, p->box.id, RIGHT_INSERT,
 	    &box)) < 0 ||
-	    (err = thread_of(t, r->sent_account, p->spool->digest,
-	    r->w.now_s, &m.thread)) < 0 ||
-	    (p->spool != r->spool && (err = content_of_spool(t, p->spool, 1,
-	    &content)) < 0))
+	    (err = thread_of(t, r->sent_account, r->spool->digest,
+	    r->w.now_s, &m.thread)) < 0)
 		return err;
 	m.row.body = wtxn_id(t);
 	if ((err = body_put(t->db, m.row.body, content, 1,
-	    (struct span){ 0 })) < 0 ||
+	    span_make(r->sent_prefix, r->sent_prefix_len))) < 0 ||
 	    (err = message_put(t, &box, &m, 0)) < 0 ||
 	    (err = mailbox_save(t, &box)) < 0 ||
-	    (err = note_copy(t, r->sent_account, p->spool, box.id, m.row.uid,
+	    (err = note_copy(t, r->sent_account, r->spool, box.id, m.row.uid,
 	    true, r->w.now_s)) < 0)
 		return err;
 	return account_charge(t, r->sent_account, m.row.size, 1);

@@ -42,6 +42,9 @@ keep_complaint(struct log *l, enum log_level level, struct span line)
 		buf_addc(&w->complaints, '\n');
 }
 
+static int world_dial(struct dialer *d, const struct dial_to *to,
+    struct session *s);
+
 void
 world_open(struct world *w)
 {
@@ -51,6 +54,8 @@ world_open(struct world *w)
 
 	*w = (struct world){ .complaints = BUF_INIT };
 	list_init(&w->clients);
+	list_init(&w->dials);
+	w->dialer.dial = world_dial;
 	fake_clock_init(&w->clock, WORLD_START_S);
 	seeded_random_init(&w->random, 1);
 	log_init(&w->log, &w->clock.clock, -1);
@@ -62,7 +67,7 @@ world_open(struct world *w)
 	w->env = (struct env){
 		.clock = &w->clock.clock, .random = &w->random.random,
 		.log = &w->log, .stats = &w->stats, .budget = &w->budget,
-		.home = &w->home, .work = &w->work,
+		.home = &w->home, .work = &w->work, .dialer = &w->dialer,
 		.dns = &w->zone.source, .hostname = WORLD_HOST, .version = "0.0.0",
 	};
 	random_fill(&w->random.random, &w->env.hash_key,
@@ -81,13 +86,9 @@ world_open(struct world *w)
 	buf_release(&why);
 }
 
-int
-world_close(struct world *w, struct buf *why)
+static void
+free_clients(struct world *w)
 {
-	int breaches;
-
-	LIST_FOREACH(node, &w->clients)
-		client_close(CONTAINER_OF(node, struct client, node));
 	LIST_FOREACH(node, &w->clients) {
 		struct client *c = CONTAINER_OF(node, struct client, node);
 
@@ -96,8 +97,23 @@ world_close(struct world *w, struct buf *why)
 		buf_release(&c->out);
 		free(c);
 	}
+}
+
+int
+world_close(struct world *w, struct buf *why)
+{
+	int breaches;
+
+	if (w->queue)
+		queue_stop(w->queue);
+	LIST_FOREACH(node, &w->clients)
+		client_close(CONTAINER_OF(node, struct client, node));
+	LIST_FOREACH(node, &w->dials)
+		client_refuse(CONTAINER_OF(node, struct client, node));
+	free_clients(w);
 	world_pump(w);
 	breaches = store_check(w->store, why);
+	queue_free(w->queue);
 	hub_free(w->env.hub);
 	store_close(w->store);
 	w->env.store = NULL;
@@ -152,6 +168,12 @@ run_read(struct world *w, struct rjob *j)
 			die("a read job got lost", 0);
 	}
 	return j->op.err;
+}
+
+int
+world_read(struct world *w, struct rjob *j)
+{
+	return run_read(w, j);
 }
 
 void
@@ -287,6 +309,7 @@ world_deliver(struct world *w, const char *address, const char *mailbox,
 
 /* ---- clients ---- */
 
+
 static void
 client_is_ready(struct session *s)
 {
@@ -323,6 +346,108 @@ client_secure(struct client *c)
 	if (s->tls_want && s->tls_want->mode != TLS_OPPORTUNISTIC)
 		s->peer.tls_verified = TLS_BY_PKIX;
 	s->ops->secured(s);
+}
+
+/* ---- the server's own connections ---- */
+
+static void
+client_init(struct client *c, struct world *w, struct session *s)
+{
+	c->world = w;
+	buf_init(&c->in);
+	buf_init(&c->out);
+	c->session = s;
+	s->out = &c->out;
+	s->driver = &client_driver;
+}
+
+static int
+world_dial(struct dialer *d, const struct dial_to *to, struct session *s)
+{
+	struct world *w = CONTAINER_OF(d, struct world, dialer);
+	struct client *c = xcalloc(1, sizeof *c);
+
+	client_init(c, w, s);
+	c->to = *to;
+	c->is_dialling = true;
+	c->dial_end_ms = env_now_ms(&w->env) +
+	    (to->connect_ms ? to->connect_ms : DIAL_CONNECT_MS);
+	addr_text(&to->addr, s->peer.addr, sizeof s->peer.addr);
+	s->peer.port = to->port;
+	list_add_tail(&w->dials, &c->node);
+	return 0;
+}
+
+struct client *
+world_find_dial(struct world *w, struct span addr)
+{
+	LIST_FOREACH(node, &w->dials) {
+		struct client *c = CONTAINER_OF(node, struct client, node);
+
+		if (span_is(addr, c->session->peer.addr))
+			return c;
+	}
+	return NULL;
+}
+
+static void
+take_dial(struct client *c)
+{
+	if (!c->is_dialling)
+		die("that connection is made already", 0);
+	c->is_dialling = false;
+	list_remove(&c->node);
+	list_add_tail(&c->world->clients, &c->node);
+}
+
+void
+client_accept(struct client *c)
+{
+	take_dial(c);
+	c->session->ops->start(c->session);
+}
+
+static void
+fail_dial(struct client *c, int err, const char *text)
+{
+	take_dial(c);
+	c->session->peer.failure = err;
+	(void)snprintf(c->session->peer.failure_text,
+	    sizeof c->session->peer.failure_text, "%s", text);
+	client_end(c);
+}
+
+void
+client_refuse(struct client *c)
+{
+	fail_dial(c, ERR_IO, "connection refused");
+}
+
+/* Asks dialled about those it has not seen. */
+static bool
+show_dials(struct world *w)
+{
+	bool any = false;
+
+	LIST_FOREACH(node, &w->dials) {
+		struct client *c = CONTAINER_OF(node, struct client, node);
+
+		if (c->is_shown || !w->dialled)
+			continue;
+		c->is_shown = any = true;
+		w->dialled(c);
+	}
+	return any;
+}
+
+void
+world_start_queue(struct world *w)
+{
+	queue_settings_init(&w->queue_settings);
+	w->queue_settings.route.hostname = WORLD_HOST;
+	w->queue_settings.postmaster = "";
+	w->queue = queue_new(&w->env, &w->queue_settings, NULL, NULL);
+	world_pump(w);
 }
 
 static bool
@@ -383,9 +508,15 @@ world_pump(struct world *w)
 	while (busy) {
 		busy = store_pump(w->store);
 		busy |= post_drain(&w->home);
-		LIST_FOREACH(node, &w->clients)
-			busy |= client_step(CONTAINER_OF(node, struct client,
-			    node));
+		busy |= show_dials(w);
+		LIST_FOREACH(node, &w->clients) {
+			struct client *c = CONTAINER_OF(node, struct client,
+			    node);
+
+			busy |= client_step(c);
+			if (c->answer)
+				busy |= c->answer(c);
+		}
 	}
 }
 
@@ -408,24 +539,65 @@ find_due(struct world *w, int64_t until_ms)
 	return due;
 }
 
+/* The connection under way that gives up first. They all wait as long. */
+static struct client *
+find_due_dial(struct world *w, int64_t until_ms)
+{
+	struct client *c;
+
+	if (list_is_empty(&w->dials))
+		return NULL;
+	c = CONTAINER_OF(w->dials.next, struct client, node);
+	return c->dial_end_ms <= until_ms ? c : NULL;
+}
+
+/* The clock moves on to at, but not back. */
+static void
+move_to(struct world *w, int64_t at_ms)
+{
+	int64_t now = env_now_ms(&w->env);
+
+	if (at_ms > now)
+		fake_clock_advance(&w->clock, at_ms - now);
+}
+
+/* The first thing that is due up to a moment happens; false: nothing is. */
+static bool
+do_next(struct world *w, int64_t until_ms)
+{
+	struct client *c = find_due(w, until_ms);
+	struct client *d = find_due_dial(w, until_ms);
+	int64_t queue = w->queue ? queue_deadline_ms(w->queue) : 0;
+
+	if (c && d && d->dial_end_ms < c->session->deadline_ms)
+		c = NULL;
+	if (queue && queue <= until_ms &&
+	    (!c || queue < c->session->deadline_ms) &&
+	    (c || !d || queue < d->dial_end_ms)) {
+		move_to(w, queue);
+		queue_timeout(w->queue);
+	} else if (c) {
+		move_to(w, c->session->deadline_ms);
+		c->session->deadline_ms = 0;
+		c->session->ops->timeout(c->session);
+	} else if (d) {
+		move_to(w, d->dial_end_ms);
+		fail_dial(d, ERR_TIMEOUT, "connection timed out");
+	} else {
+		return false;
+	}
+	world_pump(w);
+	return true;
+}
+
 void
 world_advance(struct world *w, int64_t ms)
 {
-	int64_t now = env_now_ms(&w->env), until = now + ms;
-	struct client *c;
+	int64_t until = env_now_ms(&w->env) + ms;
 
-	while ((c = find_due(w, until))) {
-		int64_t at = c->session->deadline_ms;
-
-		if (at > now) {
-			fake_clock_advance(&w->clock, at - now);
-			now = at;
-		}
-		c->session->deadline_ms = 0;
-		c->session->ops->timeout(c->session);
-		world_pump(w);
-	}
-	fake_clock_advance(&w->clock, until - now);
+	while (do_next(w, until))
+		;
+	move_to(w, until);
 	store_tick(w->store);
 	world_pump(w);
 }
@@ -438,13 +610,8 @@ client_open(struct world *w, const struct session_maker *m, const char *addr,
 	struct session *s = m->make(&w->env, m->settings);
 	struct addr a;
 
-	c->world = w;
-	buf_init(&c->in);
-	buf_init(&c->out);
-	c->session = s;
+	client_init(c, w, s);
 	list_add_tail(&w->clients, &c->node);
-	s->out = &c->out;
-	s->driver = &client_driver;
 	(void)snprintf(s->peer.addr, sizeof s->peer.addr, "%s", addr);
 	if (addr_parse(&a, span_of(addr)) == 0) {
 		s->peer.is_loopback = addr_is_loopback(&a);

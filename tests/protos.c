@@ -9,20 +9,27 @@
 #include "server/base/err.h"
 #include "smtp/smtp_in.h"
 #include "smtp/smtp_out.h"
+#include "tests/driver.h"
 #include "tests/out_play.h"
 
 /* Small enough for a script to pass it. */
 #define SIZE_LIMIT 100000
 
+/* As world_start_queue has them. */
+static const struct queue_settings queue = {
+	.expire_s = 5 * 24 * 60 * 60, .route.hostname = WORLD_HOST,
+};
+
 static const struct smtp_settings mx = {
 	.service = SMTP_MX, .size_limit = SIZE_LIMIT, .has_starttls = true,
-	.rcpts_max = SMTP_RCPTS_MX,
+	.rcpts_max = SMTP_RCPTS_MX, .queue = &queue,
 };
 
 static const struct smtp_settings submission = {
 	.service = SMTP_SUBMISSION, .size_limit = SIZE_LIMIT,
 	.has_starttls = true, .is_lenient = true,
-	.rcpts_max = SMTP_RCPTS_SUBMISSION,
+	.rcpts_max = SMTP_RCPTS_SUBMISSION, .queue = &queue,
+	.messages_day = 20, .new_rcpts_day = 10,
 	.login = { PLAINTEXT_LOOPBACK, PASSWD_PARAMS_TEST },
 };
 

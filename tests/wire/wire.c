@@ -92,6 +92,24 @@ take_string(struct span *rest)
 	return s;
 }
 
+/* A word, or what stands between double quotes. */
+static char *
+take_quoted(struct span *rest)
+{
+	struct buf b = BUF_INIT;
+	const char *end;
+
+	*rest = span_trim(*rest);
+	if (!span_starts(*rest, "\""))
+		return take_string(rest);
+	*rest = span_from(*rest, 1);
+	end = span_chr(*rest, '"');
+	buf_addspan(&b, span_head(*rest, end ? (size_t)(end - rest->p) :
+	    rest->len));
+	*rest = span_from(*rest, b.len + 1);
+	return buf_take(&b);
+}
+
 /* "ann" is ann@example.org. */
 static char *
 take_account(struct span *rest)
@@ -139,6 +157,36 @@ open_peer(struct run *r, struct span name, struct span proto,
 	(void)snprintf(p->proto, sizeof p->proto, "%.*s", SPAN_ARG(proto));
 	p->client = client_open(&r->world, m, addr, tls);
 	return p;
+}
+
+/*
+ * A connection that the server makes to addr comes about, and the script
+ * plays its far end; or is refused.
+ */
+static void
+take_dial(struct run *r, struct span name, struct span addr, bool accepts)
+{
+	struct client *c = world_find_dial(&r->world, addr);
+	struct peer_session *p = find_peer(r, name);
+
+	if (!c) {
+		fail(r, "nobody connects to %.*s", SPAN_ARG(addr));
+		return;
+	}
+	if (!accepts) {
+		client_refuse(c);
+		world_pump(&r->world);
+		return;
+	}
+	if (!p && r->peer_count == COUNT(r->peers)) {
+		fail(r, "too many sessions in one script");
+		return;
+	}
+	p = p ? p : &r->peers[r->peer_count++];
+	*p = (struct peer_session){ .proto = "out", .client = c };
+	(void)snprintf(p->name, sizeof p->name, "%.*s", SPAN_ARG(name));
+	client_accept(c);
+	world_pump(&r->world);
 }
 
 static bool
@@ -685,7 +733,7 @@ static void
 do_dns(struct run *r, struct span rest)
 {
 	char *name = take_string(&rest), *type = take_string(&rest);
-	char *value = take_string(&rest);
+	char *value = take_quoted(&rest);
 
 	if (!zone_add(&r->world.zone, span_of(name), span_of(type),
 	    span_of(value), take_word(&rest)))
@@ -706,6 +754,13 @@ do_send(struct run *r, struct span rest)
 }
 
 static void
+do_sending(struct run *r, struct span rest)
+{
+	(void)rest;
+	world_start_queue(&r->world);
+}
+
+static void
 do_log(struct run *r, struct span rest)
 {
 	buf_addspan(&r->allowed, span_trim(rest));
@@ -720,7 +775,7 @@ static const struct {
 	{ "clock", do_clock }, { "disable", do_disable }, { "dns", do_dns },
 	{ "enable", do_enable }, { "log", do_log }, { "mail", do_mail },
 	{ "message", do_message }, { "refuse", do_refuse },
-	{ "send", do_send }, { "user", do_user },
+	{ "send", do_send }, { "sending", do_sending }, { "user", do_user },
 };
 
 /* "N open PROTO [tls] [from ADDR]", "N closed", "N close", "N quiet". */
@@ -746,6 +801,11 @@ run_session_word(struct run *r, struct span name, struct span rest)
 		open_peer(r, name, proto.len ? proto :
 		    span_of(r->default_proto), from, tls);
 		free(from);
+		return;
+	}
+	if (span_is(verb, "accept") || span_is(verb, "refuse")) {
+		take_dial(r, name, take_word(&rest),
+		    span_is(verb, "accept"));
 		return;
 	}
 	p = find_peer(r, name);

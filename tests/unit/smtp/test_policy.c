@@ -55,21 +55,21 @@ TEST(test_policy_rcpt_is_ours_or_refused)
 	struct resolve_item item = { .result = RESOLVE_OK };
 	struct verdict v;
 
-	policy_rcpt(&item, false, SPAN("a@b"), &v);
+	policy_rcpt(&item, false, true, SPAN("a@b"), &v);
 	CHECK_EQ(v.reply, R_NONE);
 	item.result = RESOLVE_UNKNOWN;
-	policy_rcpt(&item, false, SPAN("a@b"), &v);
+	policy_rcpt(&item, false, true, SPAN("a@b"), &v);
 	CHECK_EQ(v.reply, R_UNKNOWN_USER);
 	item.result = RESOLVE_ELSEWHERE;
-	policy_rcpt(&item, false, SPAN("a@b"), &v);
+	policy_rcpt(&item, false, true, SPAN("a@b"), &v);
 	CHECK_EQ(v.reply, R_NO_RELAY);
 	CHECK(strstr(v.text, "587"));
-	policy_rcpt(&item, true, SPAN("a@b"), &v);
+	policy_rcpt(&item, true, false, SPAN("a@b"), &v);
 	CHECK_EQ(v.reply, R_NO_RELAY);
 	CHECK(!strstr(v.text, "587"));
 	item.result = RESOLVE_REFUSED;
 	item.reason = "moved away";
-	policy_rcpt(&item, false, SPAN("a@b"), &v);
+	policy_rcpt(&item, false, true, SPAN("a@b"), &v);
 	CHECK_EQ(v.reply, R_RCPT_REFUSED);
 	CHECK_STR(v.text, "moved away");
 }
