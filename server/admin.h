@@ -164,6 +164,18 @@ enum admin_step admin_alias_done(struct admin *a, struct op *op);
 enum admin_step admin_alias_list(struct admin *a);
 enum admin_step admin_alias_list_done(struct admin *a, struct op *op);
 
+/* admin_queue.c */
+enum admin_step admin_queue_list(struct admin *a);
+enum admin_step admin_queue_list_done(struct admin *a, struct op *op);
+enum admin_step admin_queue_show(struct admin *a);
+enum admin_step admin_queue_show_done(struct admin *a, struct op *op);
+enum admin_step admin_queue_hold(struct admin *a);
+enum admin_step admin_queue_release(struct admin *a);
+enum admin_step admin_queue_retry(struct admin *a);
+enum admin_step admin_queue_drop(struct admin *a);
+enum admin_step admin_queue_route(struct admin *a);
+enum admin_step admin_queue_edited(struct admin *a, struct op *op);
+
 /* admin_server.c */
 enum admin_step admin_cert_load(struct admin *a);
 enum admin_step admin_cert_load_done(struct admin *a, struct op *op);

@@ -175,9 +175,8 @@ fail_alias(struct admin *a, const struct wreq_alias *r, int err)
 
 	switch (err) {
 	case ERR_REFUSED:
-		return admin_fail(a, "%s cannot be a target: mail is not "
-		    "forwarded to other servers yet, and an alias must not "
-		    "lead back to itself", who);
+		return admin_fail(a, "%s cannot be a target: it leads back "
+		    "to the alias", who);
 	case ERR_EXISTS:
 		return admin_fail(a, "%s is taken: it is an account or has "
 		    "this target already", who);

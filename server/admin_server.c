@@ -133,6 +133,13 @@ admin_status_done(struct admin *a, struct op *op)
 	    "free_bytes", (json_int_t)s->free_bytes,
 	    "disk_full", s->is_full,
 	    "schema", s->schema);
+	json_object_set_new(row, "queue", json_pack("{s:I,s:I,s:I,s:s}",
+	    "messages", (json_int_t)s->queued,
+	    "waiting", (json_int_t)s->queue_waiting,
+	    "held", (json_int_t)s->queue_held,
+	    "next", !s->queue_next_s ? "never" :
+	    s->queue_next_s <= env_wall_s(a->s.env) ? "now" :
+	    admin_date(a, s->queue_next_s)));
 	a->settings->host->put_status(a->settings->host, row);
 	admin_put_row(a, row);
 	op_free(op);

@@ -3,6 +3,10 @@
  */
 #include "server/admin.h"
 
+#define FILTER_HELP \
+	"A FILTER is an id, from=ADDRESS, to=ADDRESS, domain=DOMAIN,\n" \
+	"state=waiting, state=held, via=HOST, or all. Several are all meant.\n"
+
 #define PASSWORD_HELP \
 	"The password is asked for without echo, or read with\n" \
 	"--password-stdin, or made and shown once with --generate.\n"
@@ -11,9 +15,10 @@ const struct admin_command admin_commands[] = {
 	{ "alias add", "ADDRESS TARGET...", 2, ADMIN_ARGS_MAX, NEEDS_NOTHING,
 	    admin_alias_add, admin_alias_done,
 	    "deliver mail for an address to one or several others",
-	    "A target is an account or another alias of this server. The\n"
-	    "address @example.org is the catch-all of its domain. Adding to\n"
-	    "an alias that exists gives it more targets.\n\n"
+	    "A target is an account or another alias of this server, or an\n"
+	    "address elsewhere. The address @example.org is the catch-all of\n"
+	    "its domain. Adding to an alias that exists gives it more\n"
+	    "targets.\n\n"
 	    "  kingpost alias add info@example.org alice@example.org\n"
 	    "  kingpost alias add team@example.org alice@example.org "
 	    "bob@example.org\n"
@@ -74,6 +79,43 @@ const struct admin_command admin_commands[] = {
 	{ "domain list", "", 0, 0, NEEDS_NOTHING,
 	    admin_domain_list, admin_domain_list_done,
 	    "show the domains", "  kingpost domain list\n" },
+	{ "queue drop", "FILTER...", 1, 8, NEEDS_YES,
+	    admin_queue_drop, admin_queue_edited,
+	    "take mail out of the queue; its sender is not told",
+	    "Asks first, or wants --yes.\n" FILTER_HELP "\n"
+	    "  kingpost queue drop 12 --yes\n"
+	    "  kingpost queue drop from=alice@example.org --yes\n" },
+	{ "queue hold", "FILTER...", 1, 8, NEEDS_NOTHING,
+	    admin_queue_hold, admin_queue_edited,
+	    "keep mail from being sent until it is released",
+	    FILTER_HELP "\n"
+	    "  kingpost queue hold domain=example.net\n" },
+	{ "queue list", "[FILTER...]", 0, 8, NEEDS_NOTHING,
+	    admin_queue_list, admin_queue_list_done,
+	    "show the mail that waits for other servers",
+	    FILTER_HELP "\n"
+	    "  kingpost queue list\n"
+	    "  kingpost queue list domain=example.net state=held\n" },
+	{ "queue release", "FILTER...", 1, 8, NEEDS_NOTHING,
+	    admin_queue_release, admin_queue_edited,
+	    "send what was held",
+	    FILTER_HELP "\n"
+	    "  kingpost queue release domain=example.net\n" },
+	{ "queue retry", "FILTER...", 1, 8, NEEDS_NOTHING,
+	    admin_queue_retry, admin_queue_edited,
+	    "try at once what waits for its next attempt",
+	    FILTER_HELP "\n"
+	    "  kingpost queue retry all\n"
+	    "  kingpost queue retry to=bob@example.net\n" },
+	{ "queue route", "FILTER... HOST", 2, 9, NEEDS_NOTHING,
+	    admin_queue_route, admin_queue_edited,
+	    "send what waits by way of another host or domain",
+	    FILTER_HELP "\n"
+	    "  kingpost queue route domain=example.net relay.example.com\n" },
+	{ "queue show", "ID", 1, 1, NEEDS_NOTHING,
+	    admin_queue_show, admin_queue_show_done,
+	    "show a message: its header, recipients and every attempt",
+	    "  kingpost queue show 12\n" },
 	{ "status", "", 0, 0, NEEDS_NOTHING,
 	    admin_status, admin_status_done,
 	    "show what the server holds and how it is",

@@ -12,6 +12,7 @@
 #include "server/base/err.h"
 #include "server/base/idna.h"
 #include "server/base/xalloc.h"
+#include "smtp/queue.h"
 
 #define CONFIG_FILE_MAX (1024u * 1024)
 
@@ -42,6 +43,33 @@ find_name(const char *const *names, size_t n, const char *s)
 		if (strcmp(names[i], s) == 0)
 			return (int)i;
 	return -1;
+}
+
+int
+config_parse_time(const char *s, int64_t *seconds)
+{
+	static const struct {
+		char unit;
+		int64_t s;
+	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+	char *end;
+	long n;
+
+	if (*s < '0' || *s > '9')
+		return ERR_SYNTAX;
+	errno = 0;
+	n = strtol(s, &end, 10);
+	if (errno || n > INT32_MAX)
+		return ERR_SYNTAX;
+	*seconds = n;
+	if (*end == '\0')
+		return 0;
+	for (size_t i = 0; i < COUNT(units); i++)
+		if (*end == units[i].unit && end[1] == '\0') {
+			*seconds = n * units[i].s;
+			return 0;
+		}
+	return ERR_SYNTAX;
 }
 
 int
@@ -181,8 +209,20 @@ static cfg_opt_t limits_opts[] = {
 	CFG_INT("new_connections_per_minute", 60, CFGF_NONE),
 	CFG_INT("connections_per_account", 50, CFGF_NONE),
 	CFG_STR_LIST("exempt", "{\"127.0.0.0/8\", \"::1\"}", CFGF_NONE),
+	CFG_INT("messages_per_day", 1000, CFGF_NONE),
+	CFG_INT("new_recipients_per_day", 500, CFGF_NONE),
 	CFG_INT("recipients", 1000, CFGF_NONE),
 	CFG_INT("recipients_inbound", 200, CFGF_NONE),
+	CFG_END()
+};
+
+static cfg_opt_t queue_opts[] = {
+	CFG_STR("retry", "5m", CFGF_NONE),
+	CFG_STR("retry_max", "1h", CFGF_NONE),
+	CFG_STR("warn", "4h", CFGF_NONE),
+	CFG_STR("expire", "5d", CFGF_NONE),
+	CFG_INT("connections", QUEUE_AGENTS_MAX, CFGF_NONE),
+	CFG_INT("connections_per_host", QUEUE_AGENTS_HOST, CFGF_NONE),
 	CFG_END()
 };
 
@@ -229,6 +269,7 @@ static cfg_opt_t top_opts[] = {
 	CFG_SEC("certificate", certificate_opts, CFGF_MULTI | CFGF_TITLE |
 	    CFGF_NO_TITLE_DUPES),
 	CFG_SEC("limits", limits_opts, CFGF_NONE),
+	CFG_SEC("queue", queue_opts, CFGF_NONE),
 	CFG_SEC("password", password_opts, CFGF_NONE),
 	CFG_SEC("log", log_opts, CFGF_NONE),
 	CFG_STR("tls_ca_file", CONFIG_CA_FILE, CFGF_NONE),
@@ -461,6 +502,10 @@ read_limits(struct reading *r, cfg_t *sec)
 	    1000000, &c->connections_minute)) < 0 ||
 	    (err = read_count(r, sec, "connections_per_account", 1, 100000,
 	    &c->connections_account)) < 0 ||
+	    (err = read_count(r, sec, "messages_per_day", 0, 1000000,
+	    &c->messages_day)) < 0 ||
+	    (err = read_count(r, sec, "new_recipients_per_day", 0, 1000000,
+	    &c->new_recipients_day)) < 0 ||
 	    (err = read_count(r, sec, "recipients", 100, 1000,
 	    &c->recipients)) < 0 ||	/* RFC 5321 4.5.3.1.8: at least 100 */
 	    (err = read_count(r, sec, "recipients_inbound", 100, 1000,
@@ -476,6 +521,43 @@ read_limits(struct reading *r, cfg_t *sec)
 			    "address or a network like 192.0.2.0/24", s);
 	}
 	return 0;
+}
+
+static int
+read_time(struct reading *r, cfg_t *cfg, const char *key, int64_t min_s,
+    int64_t max_s, int64_t *out)
+{
+	const char *s = cfg_getstr(cfg, key);
+
+	if (config_parse_time(s, out) < 0)
+		return reject(r, line_of(r, key), "%s = \"%s\" is not a time; "
+		    "write it like \"5m\", \"4h\" or \"5d\"", key, s);
+	if (*out < min_s || *out > max_s)
+		return reject(r, line_of(r, key), "%s = \"%s\" is out of "
+		    "range: from %" PRId64 " to %" PRId64 " seconds", key, s,
+		    min_s, max_s);
+	return 0;
+}
+
+static int
+read_queue(struct reading *r, cfg_t *sec)
+{
+	struct config *c = r->c;
+	int err;
+
+	if ((err = read_time(r, sec, "retry", 1, 86400,
+	    &c->queue_retry_s)) < 0 ||
+	    (err = read_time(r, sec, "retry_max", c->queue_retry_s, 7 * 86400,
+	    &c->queue_retry_max_s)) < 0 ||
+	    (err = read_time(r, sec, "warn", 60, 30 * 86400,
+	    &c->queue_warn_s)) < 0 ||
+	    (err = read_time(r, sec, "expire", 60, 60 * 86400,
+	    &c->queue_expire_s)) < 0 ||
+	    (err = read_count(r, sec, "connections", 1, 1000,
+	    &c->queue_connections)) < 0)
+		return err;
+	return read_count(r, sec, "connections_per_host", 1, 100,
+	    &c->queue_connections_host);
 }
 
 static int
@@ -625,6 +707,7 @@ read_all(struct reading *r, cfg_t *cfg)
 
 	if ((err = read_top(r, cfg)) < 0 ||
 	    (err = read_limits(r, cfg_getsec(cfg, "limits"))) < 0 ||
+	    (err = read_queue(r, cfg_getsec(cfg, "queue"))) < 0 ||
 	    (err = read_password(r, cfg_getsec(cfg, "password"))) < 0 ||
 	    (err = read_log(r, cfg_getsec(cfg, "log"))) < 0 ||
 	    (err = read_dns(r, cfg_getsec(cfg, "dns"))) < 0 ||

@@ -66,6 +66,10 @@ struct config {
 	unsigned connections_account;
 	struct addr_net *exempt;
 	size_t exempt_count;
+	unsigned messages_day;		/* an account may send; 0: no cap */
+	unsigned new_recipients_day;
+	int64_t queue_retry_s, queue_retry_max_s, queue_warn_s, queue_expire_s;
+	unsigned queue_connections, queue_connections_host;
 	unsigned recipients;		/* submission */
 	unsigned recipients_inbound;
 	/* What password hashes cost. */
@@ -102,7 +106,12 @@ void config_put_place(const struct config *c, struct config_place place,
     struct buf *out);
 
 /* "50M", "64 KiB", "1000" as bytes. Returns 0 or ERR_SYNTAX. */
+/* "90", "90s", "5m", "4h", "5d" in seconds: 0 or ERR_SYNTAX. */
+int config_parse_time(const char *s, int64_t *seconds);
 int config_parse_size(const char *s, uint64_t *bytes);
+
+/* "90", "90s", "5m", "4h", "5d", in seconds: 0 or ERR_SYNTAX. */
+int config_parse_time(const char *s, int64_t *seconds);
 
 /* Names as the file has them. */
 const char *config_protocol_name(enum protocol p);

@@ -28,6 +28,7 @@
 #include "server/outside.h"
 #include "server/privileges.h"
 #include "server/process.h"
+#include "server/sending.h"
 #include "server/services.h"
 #include "store/account.h"
 
@@ -49,6 +50,7 @@ struct server {
 	struct loop *loop;
 	struct work_pool *work;
 	struct outside outside;
+	struct sending sending;
 	struct services *services;
 	struct service control;
 	struct admin_settings admin_settings;
@@ -335,6 +337,7 @@ host_put_status(struct admin_host *host, json_t *row)
 	    env_wall_s(&sv->process.env) - sv->started_s));
 	json_object_set_new(row, "memory_in_use", json_integer(
 	    (json_int_t)budget_used(&sv->process.budget)));
+	sending_put_status(&sv->sending, json_object_get(row, "queue"));
 	put_certificates(sv, row);
 #define X(name, text) json_object_set_new(stats, #name, \
 	    json_integer((json_int_t)STAT_GET(&sv->process.stats, name)));
@@ -405,6 +408,7 @@ on_term(struct loop_signal *s, int signum)
 	    F_INT("connections", sv->limits.count));
 	stop_listening(sv);
 	loop_timer_start(sv->loop, &sv->stop_timer, STOP_MS, 0);
+	sending_stop(&sv->sending);
 	conns_stop(&sv->limits, STOP_SHUTDOWN);
 	dialer_stop(sv->outside.dialer, &sv->gone);
 	loop_soon(sv->loop, &sv->gone);
@@ -609,6 +613,7 @@ tear_down(struct server *sv)
 	stop_listening(sv);
 	/* Closed handles are the loop's until its next round. */
 	loop_run_once(sv->loop);
+	sending_close(&sv->sending);
 	outside_close(&sv->outside);
 	work_pool_free(sv->work);
 	process_close(&sv->process);
@@ -634,7 +639,8 @@ serve(struct server *sv, struct buf *why)
 	}
 	sv->started_s = env_wall_s(&sv->process.env);
 	init_limits(sv);
-	sv->services = services_new(sv->config);
+	sending_configure(&sv->sending, sv->config);
+	sv->services = services_new(sv->config, &sv->sending.settings);
 	if ((err = read_stored_certificates(sv)) < 0)
 		buf_printf(why, "cannot read the certificates in the store: "
 		    "%s", err_text(err));
@@ -644,6 +650,7 @@ serve(struct server *sv, struct buf *why)
 	    (err = start_control(sv, why)) == 0 &&
 	    (err = start_signals(sv, why)) == 0) {
 		start_listeners(sv);
+		sending_open(&sv->sending, sv->loop, &sv->process.env);
 		log_event(&sv->process.log, LOG_INFO, "server", "ready",
 		    F_STR("version", KINGPOST_VERSION),
 		    F_STR("hostname", sv->config->hostname));

@@ -42,7 +42,7 @@ static const char *const busy_lines[PROTOCOLS] = {
 
 static void
 fill_settings(struct mode_settings *s, const struct config *c,
-    bool has_starttls)
+    const struct queue_settings *queue, bool has_starttls)
 {
 	struct login_settings login = {
 		.plaintext = c->plaintext_loopback ? PLAINTEXT_LOOPBACK :
@@ -59,6 +59,9 @@ fill_settings(struct mode_settings *s, const struct config *c,
 	s->smtp.busy_connections = s->submission.busy_connections =
 	    c->connections / 2;
 	s->smtp.login = s->submission.login = login;
+	s->smtp.queue = s->submission.queue = queue;
+	s->submission.messages_day = c->messages_day;
+	s->submission.new_rcpts_day = c->new_recipients_day;
 	s->pop3 = (struct pop3_settings){ .has_stls = has_starttls,
 	    .login = login };
 	s->imap = (struct imap_settings){ .has_starttls = has_starttls,
@@ -83,7 +86,7 @@ maker_of(const struct mode_settings *s, enum protocol protocol)
 }
 
 struct services *
-services_new(const struct config *c)
+services_new(const struct config *c, const struct queue_settings *queue)
 {
 	static const enum service_tls modes[TLS_MODES] = {
 		SERVICE_PLAIN, SERVICE_STARTTLS, SERVICE_IMPLICIT
@@ -91,7 +94,8 @@ services_new(const struct config *c)
 	struct services *s = xcalloc(1, sizeof *s);
 
 	for (unsigned t = 0; t < TLS_MODES; t++) {
-		fill_settings(&s->settings[t], c, t == TLS_MODE_STARTTLS);
+		fill_settings(&s->settings[t], c, queue,
+		    t == TLS_MODE_STARTTLS);
 		for (unsigned p = 0; p < PROTOCOLS; p++)
 			s->v[p][t] = (struct service){
 				.name = names[p],

@@ -5,6 +5,7 @@
 #define SERVER_SERVICES_H
 
 #include "server/config.h"
+#include "smtp/queue.h"
 #include "server/net/conn.h"
 #include "server/net/tls.h"
 
@@ -13,7 +14,8 @@
 struct services;
 
 /* The front-ends' settings, filled from c, which outlives them. Owned. */
-struct services *services_new(const struct config *c);
+struct services *services_new(const struct config *c,
+    const struct queue_settings *queue);
 void services_free(struct services *s);
 
 /* The service of a listener; lives as long as services. */
