@@ -5,13 +5,15 @@
  * its ledger (a pipe) for each message that is acknowledged. The parent kills
  * it at some moment and looks: the store must open without repair, pass the
  * checker, and hold every message of the ledger once and every other one at
- * most once.
+ * most once. Each message has also a recipient elsewhere: it waits in the queue
+ * until a result is committed, and is never there again afterwards.
  */
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "server/base/xalloc.h"
+#include "store/queue.h"
 #include "store/spool_priv.h"
 #include "tests/unit/store/fixture.h"
 
@@ -19,6 +21,7 @@
 #define WINDOW 24		/* deliveries that wait at the same time */
 #define MESSAGES_MAX 200000
 #define BIG_EVERY 40		/* of these is one that is staged */
+#define IS_SENT 0x80000000u	/* in the ledger: the result is committed */
 
 /* ---- the child ---- */
 
@@ -35,16 +38,68 @@ struct child {
 static struct child *child_of_;
 
 static void
+write_ledger(uint32_t number)
+{
+	if (write(child_of_->ledger, &number, sizeof number) !=
+	    sizeof number)
+		_exit(1);
+}
+
+static void
+sent(struct op *op)
+{
+	if (op->err == 0)
+		write_ledger(IS_SENT | (uint32_t)op->tag);
+	op_free(op);
+}
+
+/* The host elsewhere has said 250. */
+static void
+send_result(const struct wreq_deliver *r, uint32_t number)
+{
+	struct wreq_queue_result *v =
+	    wreq_queue_result_new(&child_of_->f->env);
+
+	v->destination = xstrdup(r->queue->rcpts[0].destination);
+	v->reach = REACH_OK;
+	v->results = xcalloc(1, sizeof *v->results);
+	v->result_count = 1;
+	v->results[0] = (struct queue_result){ .queue = r->queue->id_r,
+	    .state = QUEUE_DELIVERED, .is_attempt = true, .code = 250 };
+	v->w.op.tag = (int)number;
+	v->w.op.finish = sent;
+	store_submit(child_of_->f->store, &v->w);
+}
+
+static void
 acknowledged(struct op *op)
 {
 	struct wreq_deliver *r = (struct wreq_deliver *)op;
 	uint32_t number = (uint32_t)r->internaldate_s;
 
 	child_of_->out--;
-	if (op->err == 0 && write(child_of_->ledger, &number,
-	    sizeof number) != sizeof number)
-		_exit(1);
+	if (op->err == 0)
+		write_ledger(number);
+	if (op->err == 0 && number % 2 == 0)
+		send_result(r, number);
 	op_free(op);
+}
+
+static void
+add_elsewhere(struct wreq_deliver *r, uint32_t number)
+{
+	struct queue_new *q = xcalloc(1, sizeof *q);
+	char text[32];
+
+	r->queue = q;
+	(void)snprintf(text, sizeof text, "%u", number);
+	q->sender = xstrdup(text);
+	q->expires_s = r->w.now_s + 86400;
+	q->rcpts = xcalloc(1, sizeof *q->rcpts);
+	q->rcpt_count = 1;
+	(void)snprintf(text, sizeof text, "d%u.test", number % 7);
+	q->rcpts[0].destination = xstrdup(text);
+	q->rcpts[0].address = xstrdup("x@y.test");
 }
 
 static void
@@ -57,6 +112,7 @@ send_message(struct child *c, struct spool *s)
 	r->rcpt_count = 2;
 	r->rcpts[0].account = c->account;
 	r->rcpts[1].account = c->account;
+	add_elsewhere(r, c->next);
 	r->internaldate_s = c->next++;
 	r->w.op.finish = acknowledged;
 	c->out++;
@@ -149,6 +205,7 @@ run_child(const char *dir, int ledger, uint32_t first)
 
 struct book {
 	unsigned char acknowledged[MESSAGES_MAX];
+	unsigned char sent[MESSAGES_MAX];
 	uint32_t count;
 };
 
@@ -160,6 +217,11 @@ read_line(int fd, struct book *book)
 
 	if (read(fd, &number, sizeof number) != sizeof number)
 		return false;
+	if (number & IS_SENT) {
+		assert_true((number & ~IS_SENT) < MESSAGES_MAX);
+		book->sent[number & ~IS_SENT] = 1;
+		return true;
+	}
 	assert_true(number < MESSAGES_MAX);
 	book->acknowledged[number] = 1;
 	book->count++;
@@ -171,6 +233,30 @@ read_ledger(int fd, struct book *book)
 {
 	while (read_line(fd, book))
 		;
+}
+
+/* What waits is what was acknowledged and not sent, each once. */
+static void
+compare_queue(struct fixture *f, const struct book *book)
+{
+	unsigned char *waits = xcalloc(1, MESSAGES_MAX);
+	sqlite3_stmt *s;
+
+	CHECK_EQ(db_query(&f->store->db, &s, "SELECT sender, count(*)"
+	    " FROM queue GROUP BY sender"), 0);
+	while (db_step(&f->store->db, s) > 0) {
+		CHECK(db_i64(s, 0) < MESSAGES_MAX);
+		CHECK_EQ(db_i64(s, 1), 1);
+		waits[db_i64(s, 0)] = 1;
+	}
+	for (uint32_t i = 0; i < MESSAGES_MAX; i++) {
+		if (book->sent[i] && waits[i])
+			fail_msg("message %u would be sent again", i);
+		/* Of an even one the result may have been committed. */
+		if (book->acknowledged[i] && i % 2 && !waits[i])
+			fail_msg("message %u is not sent any more", i);
+	}
+	free(waits);
 }
 
 /* Each message has two copies, in one transaction. Returns the next number. */
@@ -197,6 +283,7 @@ compare(const char *dir, const struct book *book)
 		if (book->acknowledged[i] && !seen[i])
 			fail_msg("message %u was acknowledged and is lost", i);
 	free(seen);
+	compare_queue(f, book);
 	/* What was staged for messages that never came to an end. */
 	store_tick(f->store);
 	fixture_settle(f);

@@ -175,13 +175,15 @@ class Server:
     limits: the lines of the limits section; None leaves init's.
     extra: sections to be added at the end.
     fds: how many descriptors the process may have.
+    args: options of `serve`.
     runs_as: the user the process is started as; None: as we are.
     """
 
     def __init__(self, users=("alice", "bob"), top=None, limits=None,
                  extra="", hostname=HOST, fds=None, runs_as="nobody",
-                 root=None):
+                 root=None, args=()):
         self.root = root or new_dir("server")
+        self.args = args
         self.etc = os.path.join(self.root, "etc")
         self.conf = os.path.join(self.etc, "kingpost.conf")
         self.data = os.path.join(self.etc, "data")
@@ -292,7 +294,7 @@ class Server:
         err = open(self.stderr, "ab")
         self.log_from = err.tell()
         self.process = subprocess.Popen(
-            [binary(), "--config", self.conf, "serve"],
+            [binary(), "--config", self.conf, "serve", *self.args],
             stdin=subprocess.DEVNULL, stdout=err, stderr=err,
             cwd=self.root, env=sanitizer_env(), start_new_session=True,
             preexec_fn=limit if self.fds else None,
