@@ -35,7 +35,8 @@ enum admin_needs {
 	NEEDS_PASSWORD,		/* one literal: typed, piped, or generated */
 	NEEDS_YES,		/* --yes, or the answer to a question */
 	NEEDS_PEM_FILES,	/* the arguments are files: two literals */
-	NEEDS_TARGET_FILE	/* the last argument is a file to be written */
+	NEEDS_TARGET_FILE,	/* the last argument is a file to be written */
+	NEEDS_MESSAGE		/* one literal: standard input */
 };
 
 struct admin_command {
@@ -65,12 +66,16 @@ struct admin_host {
 	void (*put_status)(struct admin_host *, json_t *row);
 };
 
+struct queue_settings;
+
 struct admin_settings {
 	struct passwd_params params;
+	const struct queue_settings *queue;	/* how mail is sent */
 	struct admin_host *host;
 };
 
 #define ADMIN_ARGS_MAX 256
+#define SEND_MAX (200u * 1024)	/* bytes of a message of `send` */
 
 /* Where a command is between its ops. */
 struct admin {
@@ -175,6 +180,10 @@ enum admin_step admin_queue_retry(struct admin *a);
 enum admin_step admin_queue_drop(struct admin *a);
 enum admin_step admin_queue_route(struct admin *a);
 enum admin_step admin_queue_edited(struct admin *a, struct op *op);
+
+/* admin_send.c */
+enum admin_step admin_send(struct admin *a);
+enum admin_step admin_send_done(struct admin *a, struct op *op);
 
 /* admin_server.c */
 enum admin_step admin_cert_load(struct admin *a);

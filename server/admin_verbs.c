@@ -116,6 +116,14 @@ const struct admin_command admin_commands[] = {
 	    admin_queue_show, admin_queue_show_done,
 	    "show a message: its header, recipients and every attempt",
 	    "  kingpost queue show 12\n" },
+	{ "send", "SENDER RECIPIENT...", 2, ADMIN_ARGS_MAX, NEEDS_MESSAGE,
+	    admin_send, admin_send_done,
+	    "send the message on standard input",
+	    "Date, Message-ID and From are added where they are missing, and\n"
+	    "Bcc is taken out. The same program called as `sendmail` takes\n"
+	    "-t, -i, -f and -F.\n\n"
+	    "  kingpost send alice@example.org bob@example.net < letter.eml\n"
+	    "  ln -s /usr/bin/kingpost /usr/sbin/sendmail\n" },
 	{ "status", "", 0, 0, NEEDS_NOTHING,
 	    admin_status, admin_status_done,
 	    "show what the server holds and how it is",

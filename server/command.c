@@ -161,6 +161,27 @@ put_option(struct buf *line, const char *name, const char *value)
 	buf_release(&word);
 }
 
+/* One byte more than may be: the server says what is wrong. */
+static int
+read_stdin(struct buf *out)
+{
+	char chunk[8192];
+	ssize_t n;
+
+	while (out->len <= SEND_MAX &&
+	    (n = read(0, chunk, sizeof chunk)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			fprintf(stderr, "kingpost: cannot read standard "
+			    "input: %s\n", strerror(errno));
+			return ERR_IO;
+		}
+		buf_add(out, chunk, (size_t)n);
+	}
+	return 0;
+}
+
 static int
 put_literals(const struct admin_command *c, char **args,
     const struct command_options *o, struct buf *line, struct buf *literals)
@@ -173,6 +194,11 @@ put_literals(const struct admin_command *c, char **args,
 	if (c->needs == NEEDS_PASSWORD && !o->generate) {
 		if (get_password(o, literals) < 0)
 			return ERR_REFUSED;
+		buf_printf(line, " {%zu}", literals->len);
+	}
+	if (c->needs == NEEDS_MESSAGE) {
+		if (read_stdin(literals) < 0)
+			return ERR_IO;
 		buf_printf(line, " {%zu}", literals->len);
 	}
 	if (c->needs != NEEDS_PEM_FILES)
@@ -426,6 +452,31 @@ out:
 		close(fd);
 	free(part);
 	wipe(&request);
+	buf_release(&why);
+	config_free(config);
+	return status;
+}
+
+int
+command_send(const char *sender, char **rcpts, size_t rcpt_count,
+    struct span message, const struct command_options *o)
+{
+	struct buf request = BUF_INIT, why = BUF_INIT;
+	struct config *config = config_read(o->config_path, &why);
+	int status = EXIT_REFUSED;
+
+	if (config) {
+		put_word(&request, "send");
+		put_word(&request, sender);
+		for (size_t i = 0; i < rcpt_count; i++)
+			put_word(&request, rcpts[i]);
+		buf_printf(&request, " {%zu}\r\n", message.len);
+		buf_addspan(&request, message);
+		status = run_request(config, buf_span(&request), o, -1);
+	} else {
+		fprintf(stderr, "kingpost: %s\n", why.p);
+	}
+	buf_release(&request);
 	buf_release(&why);
 	config_free(config);
 	return status;

@@ -6,8 +6,10 @@
 #define SERVER_COMMAND_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "server/admin.h"
+#include "server/base/span.h"
 
 /* Options that may stand anywhere on the command line. */
 struct command_options {
@@ -25,5 +27,9 @@ struct command_options {
  */
 int command_run(const struct admin_command *c, char **args, int arg_count,
     const struct command_options *o);
+
+/* The command `send` with this message instead of standard input. */
+int command_send(const char *sender, char **rcpts, size_t rcpt_count,
+    struct span message, const struct command_options *o);
 
 #endif

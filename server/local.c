@@ -10,6 +10,7 @@
 #include "server/certificates.h"
 #include "server/privileges.h"
 #include "server/process.h"
+#include "server/sending.h"
 
 struct local {
 	struct process process;
@@ -17,6 +18,7 @@ struct local {
 	struct work work;
 	struct admin_host host;
 	struct admin_settings settings;
+	struct sending sending;		/* its settings alone */
 	struct session *session;
 	struct buf out;
 };
@@ -126,6 +128,8 @@ local_run(const struct config *c, struct span request,
 		l->host.put_status = put_not_running;
 		l->settings.params = process_passwd_params(c);
 		l->settings.host = &l->host;
+		sending_configure(&l->sending, c);
+		l->settings.queue = &l->sending.settings;
 		l->session = admin_make(&l->process.env, &l->settings);
 		l->session->out = &l->out;
 		l->session->driver = &local_driver;

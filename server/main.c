@@ -12,6 +12,7 @@
 #include "server/base/xalloc.h"
 #include "server/command.h"
 #include "server/init.h"
+#include "server/sendmail.h"
 #include "server/server.h"
 
 #ifndef KINGPOST_SYSCONFDIR
@@ -306,6 +307,11 @@ main(int argc, char **argv)
 		fprintf(stderr, "kingpost: the system has no random "
 		    "numbers\n");
 		return EXIT_REFUSED;
+	}
+	if (sendmail_is_called(argv[0])) {
+		free(words);
+		return sendmail_run(argc, argv, env_config && *env_config ?
+		    env_config : DEFAULT_CONFIG);
 	}
 	l.words = words;
 	l.options.config_path = env_config && *env_config ? env_config :

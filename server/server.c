@@ -503,6 +503,7 @@ start_control(struct server *sv, struct buf *why)
 	sv->host.put_status = host_put_status;
 	sv->admin_settings.params = process_passwd_params(sv->config);
 	sv->admin_settings.host = &sv->host;
+	sv->admin_settings.queue = &sv->sending.settings;
 	sv->control = (struct service){
 		.name = "admin", .tls_mode = SERVICE_PLAIN,
 		.maker = { admin_make, &sv->admin_settings },

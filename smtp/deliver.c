@@ -192,8 +192,13 @@ add_queue(struct wreq_deliver *r, const struct trace *t,
 	q->envid = out->envid.len ? copy_span(out->envid) : NULL;
 	q->ret = out->ret;
 	q->flags = (out->is_utf8 ? QUEUE_SMTPUTF8 : 0u) |
-	    (out->account ? 0u : QUEUE_FORWARDED) |
+	    (out->account || out->is_ours ? 0u : QUEUE_FORWARDED) |
+	    (out->is_requiretls ? QUEUE_REQUIRETLS : 0u) |
+	    /* RFC 8689 section 3: REQUIRETLS is the stronger word. */
+	    (out->is_tls_optional && !out->is_requiretls ?
+	    QUEUE_TLS_OPTIONAL : 0u) |
 	    (t->from.len ? 0u : QUEUE_IS_DSN);
+	q->priority = out->priority;
 	q->expires_s = t->now_s + out->settings->expire_s;
 	for (size_t i = 0; i < count; i++)
 		add_queue_rcpts(q, out->settings, &rcpts[i]);

@@ -45,8 +45,12 @@ struct rcpt {
 /* What else goes into the envelope of mail for elsewhere. */
 struct deliver_out {
 	const struct queue_settings *settings;
-	uint64_t account;	/* that submitted it; 0: it came from outside */
+	uint64_t account;	/* that submitted it; 0: none of ours */
+	bool is_ours;		/* this host's own, without an account */
 	bool is_utf8;
+	bool is_requiretls;	/* RFC 8689 */
+	bool is_tls_optional;
+	int priority;		/* RFC 6710 */
 	enum queue_ret ret;
 	struct span envid;	/* "" without */
 	struct span msgid;	/* "" without */

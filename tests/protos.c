@@ -68,7 +68,7 @@ put_no_status(struct admin_host *host, json_t *row)
 static struct admin_host admin_host = { refuse_certificate, put_no_status };
 
 static const struct admin_settings admin = {
-	.params = PASSWD_PARAMS_TEST, .host = &admin_host,
+	.params = PASSWD_PARAMS_TEST, .host = &admin_host, .queue = &queue,
 };
 
 static const struct tls_want any_tls = { .mode = TLS_OPPORTUNISTIC };

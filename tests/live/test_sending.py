@@ -1,12 +1,15 @@
 """Mail to other servers: out of the process, over a restart and a kill."""
 
+import os
 import re
 import socketserver
+import subprocess
 import threading
 
 import pytest
 
-from kp import DOMAIN, Server, mail, wait_until
+from kp import (DOMAIN, T, Server, binary, mail, nobody, sanitizer_env,
+                wait_until)
 
 
 class Sink(socketserver.ThreadingTCPServer):
@@ -141,3 +144,21 @@ def test_local_mail_needs_no_socket(server, sink):
     submit(server, "at home", to="bob@" + DOMAIN)
     wait_until(lambda: server.inbox(server["bob"]), "it has arrived")
     assert not sink.messages
+
+
+def test_sendmail_takes_recipients_from_the_header(server, sink):
+    program = os.path.join(server.root, "sendmail")
+    os.symlink(binary(), program)
+    done = subprocess.run(
+        [program, "-t", "-i", "-f", "alice@" + DOMAIN, "-F", "Alice"],
+        input=b"To: bob@[127.0.0.1]\nBcc: bob@" + DOMAIN.encode() +
+        b"\nSubject: by cron\n\nline\n.\nlast\n", timeout=T,
+        env={**sanitizer_env(), "KINGPOST_CONFIG": server.conf},
+        **(nobody() if server.runs_as else {}))
+    assert done.returncode == 0
+    wait_until(lambda: sink.messages, "the message has arrived")
+    message = sink.messages[0].decode()
+    assert 'From: "Alice" <alice@%s>\r\n' % DOMAIN in message
+    assert "Bcc" not in message
+    assert message.endswith("\r\nline\r\n..\r\nlast\r\n")
+    wait_until(lambda: server.inbox(server["bob"]), "the copy has arrived")
