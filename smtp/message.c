@@ -111,6 +111,9 @@ note_field(struct message *m, const struct header_field *f)
 
 	if (span_iis(f->name, "Received"))
 		m->received_count++;
+	if (span_iis(f->name, "TLS-Required") &&
+	    span_iis(span_trim(f->value), "No"))
+		m->is_tls_optional = true;
 	if (!span_iis(f->name, "Delivered-To") ||
 	    m->delivered_to_count == SMTP_DELIVERED_TO_MAX)
 		return;

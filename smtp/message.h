@@ -47,6 +47,7 @@ struct message {
 	/* Learned from the header; memory is in arena. */
 	struct arena arena;
 	unsigned received_count;
+	bool is_tls_optional;	/* TLS-Required: No (RFC 8689 section 3) */
 	struct span *delivered_to;	/* values, unfolded */
 	size_t delivered_to_count;
 	struct submit_senders senders;

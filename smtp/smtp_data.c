@@ -100,6 +100,9 @@ commit(struct smtp_in *s)
 		.settings = s->settings->queue,
 		.account = s->s.account,
 		.is_utf8 = t->is_utf8,
+		.is_requiretls = t->is_requiretls,
+		.is_tls_optional = t->message.is_tls_optional,
+		.priority = t->priority,
 		.ret = t->ret, .envid = t->envid,
 		.msgid = e->has_message_id ? e->message_id : SPAN(""),
 	};

@@ -45,6 +45,7 @@ enum smtp_step
 smtp_run_ehlo(struct smtp_in *s)
 {
 	struct buf *out = s->s.out;
+	unsigned params = smtp_params(s);
 
 	set_hello(s, true);
 	smtp_reply_line(out, 250, false, s->s.env->hostname);
@@ -55,8 +56,15 @@ smtp_run_ehlo(struct smtp_in *s)
 	smtp_reply_line(out, 250, false, "CHUNKING");
 	smtp_reply_line(out, 250, false, "BINARYMIME");
 	smtp_reply_line(out, 250, false, "ENHANCEDSTATUSCODES");
-	if (smtp_params(s) & PARAMS_DSN)
+	/* RFC 9422 section 4 */
+	buf_printf(out, "250-LIMITS MAILMAX=%d RCPTMAX=%u\r\n",
+	    SMTP_MESSAGES_MAX, s->settings->rcpts_max);
+	if (params & PARAMS_DSN)
 		smtp_reply_line(out, 250, false, "DSN");
+	if (params & PARAMS_PRIORITY)
+		smtp_reply_line(out, 250, false, "MT-PRIORITY");
+	if (params & PARAMS_REQUIRETLS)
+		smtp_reply_line(out, 250, false, "REQUIRETLS");
 	if (s->settings->has_starttls && !s->s.peer.has_tls)
 		smtp_reply_line(out, 250, false, "STARTTLS");
 	if (smtp_is_submission(s) && !s->s.account &&

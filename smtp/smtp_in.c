@@ -255,7 +255,11 @@ smtp_wrong_state(const struct smtp_in *s)
 unsigned
 smtp_params(const struct smtp_in *s)
 {
-	return smtp_is_submission(s) && s->settings->queue ? PARAMS_DSN : 0;
+	if (!smtp_is_submission(s) || !s->settings->queue)
+		return 0;
+	/* RFC 8689 section 2: only where TLS is on. */
+	return PARAMS_DSN | PARAMS_PRIORITY |
+	    (s->s.peer.has_tls ? PARAMS_REQUIRETLS : 0u);
 }
 
 /* What the table says against running the verb now; R_NONE: nothing. */

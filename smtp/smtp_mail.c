@@ -69,6 +69,8 @@ begin_txn(struct smtp_in *s)
 	t->is_utf8 = s->args.is_utf8;
 	t->is_binary = s->args.is_binary;
 	t->size = s->args.size;
+	t->is_requiretls = s->args.is_requiretls;
+	t->priority = s->args.priority;
 	t->ret = s->args.ret;
 	t->envid = arena_span(&t->arena, s->args.envid);
 	s->state = ST_MAIL;

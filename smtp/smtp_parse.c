@@ -383,6 +383,22 @@ take_orcpt(const struct smtp_grammar *g, struct smtp_args *args,
 	return R_NONE;
 }
 
+/* RFC 6710 section 5: "MT-PRIORITY=-9" to "9". */
+static enum smtp_reply_id
+take_priority(struct smtp_args *args, const struct param *p)
+{
+	struct cursor c = cursor_of_span(p->value);
+	bool is_negative = cursor_skip(&c, '-');
+	uint64_t n;
+
+	if (args->has_priority || !cursor_number(&c, 9, &n) ||
+	    !cursor_at_end(&c))
+		return R_BAD_PARAM;
+	args->has_priority = true;
+	args->priority = is_negative ? -(int)n : (int)n;
+	return R_NONE;
+}
+
 static enum smtp_reply_id
 take_rcpt_param(const struct smtp_grammar *g, struct smtp_args *args,
     const struct param *p)
@@ -415,6 +431,14 @@ take_mail_param(const struct smtp_grammar *g, struct smtp_args *args,
 		return take_ret(args, p);
 	if ((g->params & PARAMS_DSN) && span_iis(p->keyword, "ENVID"))
 		return take_envid(g, args, p);
+	if ((g->params & PARAMS_PRIORITY) &&
+	    span_iis(p->keyword, "MT-PRIORITY"))
+		return take_priority(args, p);
+	if ((g->params & PARAMS_REQUIRETLS) &&
+	    span_iis(p->keyword, "REQUIRETLS")) {
+		args->is_requiretls = true;
+		return p->has_value ? R_BAD_PARAM : R_NONE;
+	}
 	/* RFC 4954 section 5: known where AUTH is; nobody here needs it */
 	if (span_iis(p->keyword, "AUTH") && g->is_lenient)
 		return p->has_value ? R_NONE : R_BAD_PARAM;

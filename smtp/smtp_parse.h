@@ -46,7 +46,9 @@ struct smtp_path {
 
 /* Parameters that are known; bits. */
 enum smtp_params {
-	PARAMS_DSN = 1		/* RFC 3461 section 4 */
+	PARAMS_DSN = 1,		/* RFC 3461 section 4 */
+	PARAMS_PRIORITY = 2,	/* RFC 6710 */
+	PARAMS_REQUIRETLS = 4	/* RFC 8689 */
 };
 
 /* How strict: submission forgives what mail programs do (CLIENTS 3.1). */
@@ -64,6 +66,9 @@ struct smtp_args {
 	bool is_8bit;
 	bool is_binary;		/* BODY=BINARYMIME */
 	bool is_utf8;
+	bool is_requiretls;
+	bool has_priority;
+	int priority;		/* -9..9 */
 	enum queue_ret ret;
 	bool has_envid;
 	struct span envid;	/* xtext */

@@ -76,6 +76,8 @@ struct smtp_txn {
 	bool is_utf8;
 	bool is_binary;			/* BODY=BINARYMIME */
 	uint64_t size;			/* declared; 0: not */
+	bool is_requiretls;
+	int priority;
 	enum queue_ret ret;
 	struct span envid;		/* xtext; "" without */
 	struct rcpt *rcpts;		/* malloc */

@@ -16,6 +16,9 @@
 #include "store/body.h"
 #include "store/write.h"
 
+#define PRIORITY_MAX 9
+#define PRIORITY_STEP_S 60
+
 void
 queue_new_free(struct queue_new *q)
 {
@@ -174,7 +177,12 @@ int
 queue_put(struct wtxn *t, struct queue_new *q, uint64_t content,
     int64_t now_s)
 {
-	int64_t at_s = MAX(now_s, q->release_s);
+	/*
+	 * RFC 6710: of those who are due, the more urgent comes first; it is
+	 * ahead of what came a minute earlier for each step.
+	 */
+	int64_t at_s = q->release_s > now_s ? q->release_s :
+	    now_s - (q->priority + PRIORITY_MAX) * PRIORITY_STEP_S;
 	uint64_t body = wtxn_id(t);
 	int err;
 

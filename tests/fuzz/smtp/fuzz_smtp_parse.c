@@ -55,7 +55,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	which = (data[0] & 0x7f) % COUNT(functions);
 	g.is_lenient = data[0] & 0x80;
-	g.params = size & 1 ? PARAMS_DSN : 0;
+	g.params = size & 1 ? PARAMS_DSN | PARAMS_PRIORITY |
+	    PARAMS_REQUIRETLS : 0;
 	c = cursor_of_span(span_make((const char *)data + 1, size - 1));
 	if (functions[which](&c, &g, &args) == R_NONE) {
 		assert(cursor_at_end(&c));

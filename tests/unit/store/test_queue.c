@@ -222,7 +222,7 @@ TEST(test_queue_edits_by_filter)
 	e->how = QUEUE_RELEASE;
 	e->filter.rcpt = xstrdup("b@two.org");
 	CHECK_EQ(fixture_run(f, &e->w), 0);
-	check_due(f, FIXTURE_NOW, "Two.org/0 one.org/0", 0);
+	check_due(f, FIXTURE_NOW, "one.org/0 Two.org/0", 0);
 	e = wreq_queue_edit_new(&f->env, NULL);
 	e->how = QUEUE_ROUTE;
 	e->filter.id = one;
