@@ -62,7 +62,7 @@ BEGIN {
 	    " inttypes langinfo libgen limits locale malloc math pwd" \
 	    " sched semaphore setjmp signal spawn stdalign stdarg" \
 	    " stdatomic stdbool stddef stdint stdio stdlib stdnoreturn" \
-	    " string strings termios time unistd wchar" \
+	    " string strings sysexits termios time unistd wchar" \
 	    " emmintrin immintrin"
 	n = split(libc, part, " ")
 	for (i = 1; i <= n; i++)
