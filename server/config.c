@@ -210,6 +210,8 @@ static cfg_opt_t limits_opts[] = {
 	CFG_INT("connections_per_account", 50, CFGF_NONE),
 	CFG_STR_LIST("exempt", "{\"127.0.0.0/8\", \"::1\"}", CFGF_NONE),
 	CFG_INT("messages_per_day", 1000, CFGF_NONE),
+	CFG_STR_LIST("relay_from", "{}", CFGF_NONE),
+	CFG_INT("relay_messages_per_day", 500, CFGF_NONE),
 	CFG_INT("new_recipients_per_day", 500, CFGF_NONE),
 	CFG_INT("recipients", 1000, CFGF_NONE),
 	CFG_INT("recipients_inbound", 200, CFGF_NONE),
@@ -489,6 +491,23 @@ read_sections(struct reading *r, cfg_t *cfg)
 }
 
 static int
+read_nets(struct reading *r, cfg_t *sec, const char *key,
+    struct addr_net **nets, size_t *count)
+{
+	*count = cfg_size(sec, key);
+	*nets = xcalloc(*count + 1, sizeof **nets);
+	for (unsigned i = 0; i < *count; i++) {
+		const char *s = cfg_getnstr(sec, key, i);
+
+		if (addr_net_parse(&(*nets)[i], span_of(s)) < 0)
+			return reject(r, line_of(r, key), "%s: \"%s\" is not "
+			    "an address or a network like 192.0.2.0/24", key,
+			    s);
+	}
+	return 0;
+}
+
+static int
 read_limits(struct reading *r, cfg_t *sec)
 {
 	struct config *c = r->c;
@@ -506,21 +525,18 @@ read_limits(struct reading *r, cfg_t *sec)
 	    &c->messages_day)) < 0 ||
 	    (err = read_count(r, sec, "new_recipients_per_day", 0, 1000000,
 	    &c->new_recipients_day)) < 0 ||
+	    (err = read_count(r, sec, "relay_messages_per_day", 0, 1000000,
+	    &c->relay_messages_day)) < 0 ||
 	    (err = read_count(r, sec, "recipients", 100, 1000,
 	    &c->recipients)) < 0 ||	/* RFC 5321 4.5.3.1.8: at least 100 */
 	    (err = read_count(r, sec, "recipients_inbound", 100, 1000,
 	    &c->recipients_inbound)) < 0)
 		return err;
-	c->exempt_count = cfg_size(sec, "exempt");
-	c->exempt = xcalloc(c->exempt_count + 1, sizeof *c->exempt);
-	for (unsigned i = 0; i < c->exempt_count; i++) {
-		const char *s = cfg_getnstr(sec, "exempt", i);
-
-		if (addr_net_parse(&c->exempt[i], span_of(s)) < 0)
-			return reject(r, line_of(r, "exempt"), "exempt: \"%s\" is not an "
-			    "address or a network like 192.0.2.0/24", s);
-	}
-	return 0;
+	if ((err = read_nets(r, sec, "exempt", &c->exempt,
+	    &c->exempt_count)) < 0)
+		return err;
+	return read_nets(r, sec, "relay_from", &c->relay_from,
+	    &c->relay_from_count);
 }
 
 static int
@@ -812,6 +828,7 @@ config_free(struct config *c)
 	free(c->listeners);
 	free(c->certificates);
 	free(c->exempt);
+	free(c->relay_from);
 	free(c->path);
 	free(c->dir);
 	free(c->hostname);

@@ -68,6 +68,9 @@ struct config {
 	size_t exempt_count;
 	unsigned messages_day;		/* an account may send; 0: no cap */
 	unsigned new_recipients_day;
+	struct addr_net *relay_from;	/* submit without a log-in */
+	size_t relay_from_count;
+	unsigned relay_messages_day;	/* of one address; 0: no cap */
 	int64_t queue_retry_s, queue_retry_max_s, queue_warn_s, queue_expire_s;
 	unsigned queue_connections, queue_connections_host;
 	unsigned recipients;		/* submission */

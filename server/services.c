@@ -62,6 +62,9 @@ fill_settings(struct mode_settings *s, const struct config *c,
 	s->smtp.queue = s->submission.queue = queue;
 	s->submission.messages_day = c->messages_day;
 	s->submission.new_rcpts_day = c->new_recipients_day;
+	s->submission.relay_from = c->relay_from;
+	s->submission.relay_from_count = c->relay_from_count;
+	s->submission.relay_messages_day = c->relay_messages_day;
 	s->pop3 = (struct pop3_settings){ .has_stls = has_starttls,
 	    .login = login };
 	s->imap = (struct imap_settings){ .has_starttls = has_starttls,

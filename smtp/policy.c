@@ -62,6 +62,16 @@ policy_sender(const struct resolve_item *item, uint64_t account,
 }
 
 void
+policy_relay_sender(const struct resolve_item *item, struct span address,
+    struct verdict *v)
+{
+	say_plain(v, R_NONE);
+	if (item->result == RESOLVE_ELSEWHERE)
+		say(v, R_NOT_YOURS, "You may not send as <%.*s>: it is not "
+		    "in a domain of this server", SPAN_ARG(address));
+}
+
+void
 policy_rcpt_count(size_t count, size_t max, struct verdict *v)
 {
 	say_plain(v, count < max ? R_NONE : R_MANY_RCPTS);

@@ -39,6 +39,10 @@ void policy_mail(const struct policy_mail *p, struct verdict *v);
 void policy_sender(const struct resolve_item *item, uint64_t account,
     struct span address, struct verdict *v);
 
+/* The same without a log-in, for relay_from: any domain of ours will do. */
+void policy_relay_sender(const struct resolve_item *item,
+    struct span address, struct verdict *v);
+
 /* RCPT TO, before it is looked up, and with what was found. */
 void policy_rcpt_count(size_t count, size_t max, struct verdict *v);
 /* sends: there is a queue for mail to other domains */

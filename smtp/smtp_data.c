@@ -63,12 +63,29 @@ refuse_message(struct smtp_in *s, enum smtp_reply_id id)
 
 /* ---- the end of a message, step by step ---- */
 
+/* What an address that submits without a log-in is counted by. */
+static uint64_t
+relay_account(const struct smtp_in *s)
+{
+	uint64_t h = 0;
+
+	/* The same in every run; above all ids of accounts. */
+	for (size_t i = 0; i < sizeof s->s.peer.net; i++)
+		h = h * 1099511628211u ^ s->s.peer.net[i];
+	return h | 1ull << 63;
+}
+
 /* What a submission costs its account, and leaves in its Sent folder. */
 static void
 add_sender(struct smtp_in *s, struct wreq_deliver *r)
 {
 	struct span secret = s->txn.message.senders.secret;
 
+	if (smtp_is_relay(s)) {
+		r->caps = (struct send_caps){ relay_account(s),
+		    s->settings->relay_messages_day, 0 };
+		return;
+	}
 	r->caps = (struct send_caps){ s->s.account,
 	    s->settings->messages_day, s->settings->new_rcpts_day };
 	/* What a program says in nobody's name is nothing to keep. */
@@ -98,7 +115,7 @@ commit(struct smtp_in *s)
 	    &spool_digest(t->message.spool)->envelope;
 	struct deliver_out out = {
 		.settings = s->settings->queue,
-		.account = s->s.account,
+		.account = s->s.account, .is_ours = smtp_is_relay(s),
 		.is_utf8 = t->is_utf8,
 		.is_requiretls = t->is_requiretls,
 		.is_tls_optional = t->message.is_tls_optional,
@@ -195,8 +212,12 @@ senders_resolved(struct smtp_in *s, struct op *op)
 		buf_addspan(&address, r->items[i].local);
 		buf_addc(&address, '@');
 		buf_addspan(&address, r->items[i].domain);
-		policy_sender(&r->items[i], s->s.account, buf_span(&address),
-		    &v);
+		if (smtp_is_relay(s))
+			policy_relay_sender(&r->items[i],
+			    buf_span(&address), &v);
+		else
+			policy_sender(&r->items[i], s->s.account,
+			    buf_span(&address), &v);
 	}
 	buf_release(&address);
 	op_free(op);

@@ -248,6 +248,21 @@ smtp_wrong_state(const struct smtp_in *s)
 	}
 }
 
+bool
+smtp_is_relay(const struct smtp_in *s)
+{
+	struct addr a;
+
+	if (!smtp_is_submission(s) || s->s.account ||
+	    s->settings->relay_from_count == 0 ||
+	    addr_parse(&a, span_of(s->s.peer.addr)) < 0)
+		return false;
+	for (size_t i = 0; i < s->settings->relay_from_count; i++)
+		if (addr_in_net(&a, &s->settings->relay_from[i]))
+			return true;
+	return false;
+}
+
 /*
  * Who has logged in is told what became of his mail. Others only say who they
  * are, and are promised nothing.
@@ -272,7 +287,8 @@ judge(const struct smtp_in *s)
 		return R_NO_LOGIN;
 	if (!(v->states & s->state))
 		return smtp_wrong_state(s);
-	if ((v->flags & V_LOGIN) && smtp_is_submission(s) && !s->s.account)
+	if ((v->flags & V_LOGIN) && smtp_is_submission(s) &&
+	    !s->s.account && !smtp_is_relay(s))
 		return login_mechanisms(&s->login) ? R_LOGIN_FIRST :
 		    R_TLS_FIRST;
 	return R_NONE;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "auth/login.h"
+#include "server/base/addr.h"
 #include "server/base/session.h"
 #include "smtp/queue.h"
 
@@ -49,6 +50,13 @@ struct smtp_settings {
 	const struct queue_settings *queue;
 	/* What an account may send in a day; 0: as much as it likes. */
 	unsigned messages_day, new_rcpts_day;
+	/*
+	 * Who submits without a log-in, in the name of any domain of ours, and
+	 * what such an address may send in a day: scanners, printers.
+	 */
+	const struct addr_net *relay_from;
+	size_t relay_from_count;
+	unsigned relay_messages_day;
 };
 
 /* The defaults of a service. */

@@ -112,6 +112,8 @@ smtp_done_mail(struct smtp_in *s, struct op *op)
 
 	if (op->err < 0)
 		v.reply = smtp_reply_for_err(op->err);
+	else if (smtp_is_relay(s))
+		policy_relay_sender(&r->items[0], s->args.path.text, &v);
 	else
 		policy_sender(&r->items[0], s->s.account, s->args.path.text,
 		    &v);

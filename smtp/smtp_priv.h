@@ -137,6 +137,8 @@ void smtp_reply(struct smtp_in *s, enum smtp_reply_id id);
 void smtp_reply_with(struct smtp_in *s, enum smtp_reply_id id,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void smtp_reply_verdict(struct smtp_in *s, const struct verdict *v);
+/* Whether it may submit although nobody has logged in. */
+bool smtp_is_relay(const struct smtp_in *s);
 /* Which parameters of MAIL and RCPT are known here: enum smtp_params. */
 unsigned smtp_params(const struct smtp_in *s);
 /* "smtp" or "submission", for the log. */

@@ -25,11 +25,19 @@ static const struct smtp_settings mx = {
 	.rcpts_max = SMTP_RCPTS_MX, .queue = &queue,
 };
 
+/* 198.51.100.0/24 */
+static const struct addr_net relay_from[] = {
+	{ .base.bytes = { [10] = 0xff, 0xff, 198, 51, 100 },
+	    .prefix = 96 + 24 }
+};
+
 static const struct smtp_settings submission = {
 	.service = SMTP_SUBMISSION, .size_limit = SIZE_LIMIT,
 	.has_starttls = true, .is_lenient = true,
 	.rcpts_max = SMTP_RCPTS_SUBMISSION, .queue = &queue,
 	.messages_day = 20, .new_rcpts_day = 10,
+	.relay_from = relay_from, .relay_from_count = 1,
+	.relay_messages_day = 2,
 	.login = { PLAINTEXT_LOOPBACK, PASSWD_PARAMS_TEST },
 };
 
