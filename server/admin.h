@@ -138,6 +138,7 @@ enum admin_step admin_user_passwd_done(struct admin *a, struct op *op);
 enum admin_step admin_user_del(struct admin *a);
 enum admin_step admin_user_disable(struct admin *a);
 enum admin_step admin_user_enable(struct admin *a);
+enum admin_step admin_user_set(struct admin *a);
 enum admin_step admin_user_changed(struct admin *a, struct op *op);
 /* admin_user_changed is the end of admin_user_role too. */
 enum admin_step admin_user_list(struct admin *a);

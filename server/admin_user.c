@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "server/admin.h"
+#include "server/base/cursor.h"
 #include "server/base/env.h"
 #include "server/base/err.h"
 #include "server/base/utf8.h"
@@ -295,6 +296,62 @@ admin_user_enable(struct admin *a)
 	return change_user(a, ACCOUNT_HOW_ENABLE);
 }
 
+/* "sent=on", "messages_per_day=50", "new_recipients_per_day=default" */
+static bool
+take_setting(struct account_sending *v, struct span word)
+{
+	struct cursor c = cursor_of_span(word);
+	struct span key = cursor_until(&c, '='), value;
+	int64_t *number = NULL;
+	uint64_t n;
+
+	if (!cursor_skip(&c, '='))
+		return false;
+	value = span_make(c.p, cursor_left(&c));
+	if (span_iis(key, "sent")) {
+		v->file_sent = span_iis(value, "on");
+		return v->file_sent || span_iis(value, "off");
+	}
+	if (span_iis(key, "messages_per_day"))
+		number = &v->messages_day;
+	else if (span_iis(key, "new_recipients_per_day"))
+		number = &v->new_rcpts_day;
+	if (!number)
+		return false;
+	*number = ACCOUNT_DEFAULT;
+	if (span_iis(value, "default"))
+		return true;
+	if (!cursor_number(&c, INT32_MAX, &n) || !cursor_at_end(&c))
+		return false;
+	*number = (int64_t)n;
+	return true;
+}
+
+enum admin_step
+admin_user_set(struct admin *a)
+{
+	struct wreq_account *r;
+	char *name = admin_address_arg(a, 0);
+
+	if (!name)
+		return ADMIN_DONE;
+	r = wreq_account_new(a->s.env, &a->s);
+	r->how = ACCOUNT_HOW_SET;
+	r->name = name;
+	r->sending = (struct account_sending){ ACCOUNT_KEEP, ACCOUNT_KEEP,
+	    ACCOUNT_KEEP };
+	for (unsigned i = 1; i < a->arg_count; i++)
+		if (!take_setting(&r->sending, a->args[i])) {
+			op_free(&r->w.op);
+			return admin_fail(a, "\"%.*s\" is no setting; write "
+			    "sent=on, sent=off, messages_per_day=NUMBER or "
+			    "new_recipients_per_day=NUMBER; default instead "
+			    "of a number is what the configuration says",
+			    SPAN_ARG(a->args[i]));
+		}
+	return admin_write(a, &r->w);
+}
+
 enum admin_step
 admin_user_changed(struct admin *a, struct op *op)
 {
@@ -306,7 +363,9 @@ admin_user_changed(struct admin *a, struct op *op)
 		op_free(op);
 		return step;
 	}
-	if (r->how == ACCOUNT_HOW_DEL)
+	if (r->how == ACCOUNT_HOW_SET)
+		admin_put_note(a, "%s is changed", r->name);
+	else if (r->how == ACCOUNT_HOW_DEL)
 		admin_put_note(a, "%s is deleted, with its mail", r->name);
 	else if (r->how == ACCOUNT_HOW_DISABLE)
 		admin_put_note(a, "%s cannot log in; its mail is still "

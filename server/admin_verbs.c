@@ -177,5 +177,14 @@ const struct admin_command admin_commands[] = {
 	    "An administrator may set quotas (SETQUOTA) and the annotations\n"
 	    "of the server that all accounts see (SETMETADATA \"\").\n\n"
 	    "  kingpost user role alice@example.org admin\n" },
+	{ "user set", "ADDRESS NAME=VALUE...", 2, 4, NEEDS_NOTHING,
+	    admin_user_set, admin_user_changed,
+	    "change how an account's mail is sent",
+	    "sent=off leaves it to the account's own programs to file what\n"
+	    "they send; sent=on is the default. messages_per_day and\n"
+	    "new_recipients_per_day cap what goes to other servers in a day;\n"
+	    "0 is nothing, default what the configuration says.\n\n"
+	    "  kingpost user set alice@example.org sent=off\n"
+	    "  kingpost user set alice@example.org messages_per_day=50\n" },
 	{ NULL, NULL, 0, 0, NEEDS_NOTHING, NULL, NULL, NULL, NULL },
 };

@@ -209,10 +209,10 @@ static cfg_opt_t limits_opts[] = {
 	CFG_INT("new_connections_per_minute", 60, CFGF_NONE),
 	CFG_INT("connections_per_account", 50, CFGF_NONE),
 	CFG_STR_LIST("exempt", "{\"127.0.0.0/8\", \"::1\"}", CFGF_NONE),
-	CFG_INT("messages_per_day", 1000, CFGF_NONE),
+	CFG_INT("messages_per_day", 100000, CFGF_NONE),
 	CFG_STR_LIST("relay_from", "{}", CFGF_NONE),
 	CFG_INT("relay_messages_per_day", 500, CFGF_NONE),
-	CFG_INT("new_recipients_per_day", 500, CFGF_NONE),
+	CFG_INT("new_recipients_per_day", 5000, CFGF_NONE),
 	CFG_INT("recipients", 1000, CFGF_NONE),
 	CFG_INT("recipients_inbound", 200, CFGF_NONE),
 	CFG_END()

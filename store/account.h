@@ -24,7 +24,16 @@ struct wreq_domain *wreq_domain_new(struct env *env, struct session *s);
 enum account_how {
 	ACCOUNT_HOW_ADD, ACCOUNT_HOW_DEL, ACCOUNT_HOW_ENABLE,
 	ACCOUNT_HOW_DISABLE, ACCOUNT_HOW_PASSWD,
-	ACCOUNT_HOW_ADMIN, ACCOUNT_HOW_USER	/* its role */
+	ACCOUNT_HOW_ADMIN, ACCOUNT_HOW_USER,	/* its role */
+	ACCOUNT_HOW_SET		/* how its mail is sent */
+};
+
+/* Of an account; what is not to change is KEEP. */
+#define ACCOUNT_KEEP (-2)
+#define ACCOUNT_DEFAULT (-1)	/* what the configuration says */
+struct account_sending {
+	int64_t file_sent;		/* 0, 1 */
+	int64_t messages_day, new_rcpts_day;	/* or DEFAULT */
 };
 
 /*
@@ -32,7 +41,8 @@ enum account_how {
  * subscribed and marked: ERR_NODOMAIN, ERR_EXISTS. The others: ERR_NOUSER.
  * PASSWD replaces the password; it must have been made with the account's
  * own salt (cred_account.salt), because device passwords share it. Every one
- * but ADD and the roles raises the account's version and tells its sessions.
+ * but ADD, SET and the roles raises the account's version and tells its
+ * sessions.
  */
 struct wreq_account {
 	struct wreq w;
@@ -42,6 +52,7 @@ struct wreq_account {
 	size_t salt_len;
 	unsigned iterations;
 	struct cred cred;		/* ADD, PASSWD */
+	struct account_sending sending;	/* SET */
 	/* results */
 	uint64_t account_r;
 };

@@ -50,7 +50,7 @@ struct deliver_rcpt {
 	uint64_t body_r;
 };
 
-/* What an account may send in a day (UTC); 0: no cap. */
+/* What an account may send elsewhere in a day (UTC); 0: no cap. */
 struct send_caps {
 	uint64_t account;		/* 0: nothing is counted */
 	unsigned messages, new_rcpts;	/* unless the account has its own */

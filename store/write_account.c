@@ -243,6 +243,20 @@ account_passwd(struct wtxn *t, uint64_t account, const struct wreq_account *r)
 	return 0;
 }
 
+static int
+account_set(struct wtxn *t, uint64_t account,
+    const struct account_sending *v)
+{
+	return db_run(t->db, "UPDATE account SET"
+	    " file_sent = iif(?2 = -2, file_sent, ?2),"
+	    " cap_messages_day = iif(?3 = -2, cap_messages_day,"
+	    " nullif(?3, -1)),"
+	    " cap_new_rcpt_day = iif(?4 = -2, cap_new_rcpt_day,"
+	    " nullif(?4, -1)) WHERE id = ?1", A_INT(account),
+	    A_INT(v->file_sent), A_INT(v->messages_day),
+	    A_INT(v->new_rcpts_day));
+}
+
 int
 apply_account(struct wtxn *t, struct wreq *w)
 {
@@ -267,6 +281,8 @@ apply_account(struct wtxn *t, struct wreq *w)
 		return db_run(t->db, "UPDATE account SET role = ?"
 		    " WHERE id = ?", A_INT(r->how == ACCOUNT_HOW_ADMIN),
 		    A_INT(r->account_r));
+	case ACCOUNT_HOW_SET:
+		return account_set(t, r->account_r, &r->sending);
 	case ACCOUNT_HOW_ADD:
 		break;
 	}

@@ -339,7 +339,7 @@ count_new(struct wtxn *t, uint64_t account, const struct queue_new *q,
 	int err;
 
 	*n = 0;
-	for (size_t i = 0; q && i < q->rcpt_count; i++) {
+	for (size_t i = 0; i < q->rcpt_count; i++) {
 		if ((err = db_run(t->db, "INSERT INTO send_known(account,"
 		    " rcpt) VALUES (?, ?) ON CONFLICT DO NOTHING",
 		    A_INT(account),
@@ -361,7 +361,8 @@ send_charge(struct wtxn *t, struct wreq_deliver *r)
 	int err;
 
 	r->is_new_rcpts_r = false;
-	if (!c->account)
+	/* What stays here costs nobody anything. */
+	if (!c->account || !r->queue)
 		return 0;
 	if ((err = count_new(t, c->account, r->queue, &new_rcpts)) < 0 ||
 	    (err = db_run(t->db, "INSERT INTO send_count(account, day,"
