@@ -766,8 +766,6 @@ agent_start(struct queue *q, const struct queue_dest *dest)
 	a->notice.q = q;
 	a->notice.done = agent_notice_done;
 	facts_init(&a->facts, q->env, facts_ready);
-	a->facts.sources[FACT_ROW] = q->set->sts;
-	a->facts.sources[FACT_FETCH] = q->set->sts;
 	list_add_tail(&q->agents, &a->node);
 	q->agent_count++;
 	agent_read(a);

@@ -42,7 +42,6 @@ struct queue_settings {
 	int64_t expire_s;		/* and that it is over */
 	unsigned agents_max, agents_host;
 	struct route_settings route;
-	struct fact_source *sts;	/* FACT_ROW, FACT_FETCH of route_find */
 	const char *postmaster;		/* for what nobody of ours sent */
 };
 
