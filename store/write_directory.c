@@ -256,6 +256,9 @@ domain_del(struct wtxn *t, uint64_t domain)
 		return err;
 	if (n > 0)
 		return ERR_INUSE;
+	if ((err = db_run(t->db, "DELETE FROM dkim_key WHERE domain = ?",
+	    A_INT(domain))) < 0)
+		return err;
 	return db_run(t->db, "DELETE FROM domain WHERE id = ?",
 	    A_INT(domain));
 }
