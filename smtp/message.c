@@ -19,6 +19,7 @@ message_init(struct message *m, struct session *s, uint64_t size_limit,
 		.in_head = true
 	};
 	buf_init(&m->head);
+	buf_init(&m->signed_head);
 	dots_init(&m->dots, is_stuffed, submit != NULL);
 	m->spool = spool_new(s->env, size_limit + FIX_ROOM);
 }
@@ -42,6 +43,10 @@ message_release(struct message *m)
 		session_disown_ops(m->session);
 	spool_free(m->spool);
 	drop_head(m);
+	dkim_signer_free(m->signer);
+	buf_release(&m->signed_head);
+	if (m->signed_charged)
+		budget_give(m->session->env->budget, m->signed_charged);
 	arena_release(&m->arena);
 	*m = (struct message){ .fault = R_NONE };
 }
@@ -126,6 +131,31 @@ note_field(struct message *m, const struct header_field *f)
 	buf_release(&value);
 }
 
+void
+message_sign(struct message *m)
+{
+	m->signer = dkim_signer_new();
+}
+
+/* The header as it leaves; what is behind it belongs to the body. */
+static void
+keep_for_signature(struct message *m, struct span head)
+{
+	size_t len = header_block_len(head);
+	int err;
+
+	if (!m->signer)
+		return;
+	if ((err = budget_take(m->session->env->budget, len)) < 0) {
+		message_fail(m, smtp_reply_for_err(err));
+		return;
+	}
+	m->signed_charged = len;
+	buf_add(&m->signed_head, head.p, len);
+	head = span_from(head, len);
+	dkim_signer_body(m->signer, head.p, head.len);
+}
+
 /*
  * The header is whole: the first len bytes of what is held. Behind them may be
  * the beginning of the body.
@@ -148,6 +178,7 @@ end_head(struct message *m, size_t len)
 	buf_addspan(&fixed, span_from(buf_span(&m->head), len));
 	buf_swap(&m->head, &fixed);
 	buf_release(&fixed);
+	keep_for_signature(m, buf_span(&m->head));
 }
 
 /* The header goes on past what is held: read in part, stored whole. */
@@ -206,6 +237,8 @@ message_add(struct message *m, struct span text)
 	m->size += text.len;
 	if (m->fault != R_NONE || text.len == 0)
 		return;
+	if (m->signer && !m->in_head)
+		dkim_signer_body(m->signer, text.p, text.len);
 	if (m->size > m->size_limit)
 		message_fail(m, R_TOO_BIG);
 	else if (m->in_head)

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "auth/dkim.h"
 #include "server/base/arena.h"
 #include "server/base/session.h"
 #include "smtp/dots.h"
@@ -51,6 +52,10 @@ struct message {
 	struct span *delivered_to;	/* values, unfolded */
 	size_t delivered_to_count;
 	struct submit_senders senders;
+	/* For a signature, see message_sign. */
+	struct dkim_signer *signer;	/* NULL: none, or taken */
+	struct buf signed_head;	/* the header as it leaves */
+	size_t signed_charged;
 };
 
 /*
@@ -65,6 +70,12 @@ void message_init(struct message *m, struct session *s, uint64_t size_limit,
  * sweeps what they wrote. Legal on a zeroed struct and twice.
  */
 void message_release(struct message *m);
+
+/*
+ * The message will be signed (auth/dkim.h): before the first text. Its header
+ * is kept, its body hashed while it passes.
+ */
+void message_sign(struct message *m);
 
 /* Adds text out of dots_next. May leave stage requests out. */
 void message_add(struct message *m, struct span text);

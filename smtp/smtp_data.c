@@ -2,12 +2,14 @@
  * DATA and BDAT: from the first byte of a message to the reply at its end.
  *
  * The end takes several steps, each of which may wait: the spool is finished,
- * the addresses in From and Sender are looked up (submission), the copies are
- * committed. Only then is there a 250 (RFC 5321 section 6.1).
+ * the addresses in From and Sender are looked up (submission), what leaves
+ * is signed, the copies are committed. Only then is there a 250 (RFC 5321
+ * section 6.1).
  */
 #include "smtp/smtp_priv.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "server/base/err.h"
 #include "server/base/xalloc.h"
@@ -19,6 +21,8 @@ enum {
 	FINISH_NOTHING,		/* it has not ended */
 	FINISH_SPOOL,
 	FINISH_SENDERS,
+	FINISH_KEYS,
+	FINISH_SIGNATURE,
 	FINISH_COMMIT
 };
 
@@ -35,6 +39,8 @@ begin_message(struct smtp_in *s, bool is_stuffed)
 	};
 	message_init(&t->message, &s->s, s->settings->size_limit,
 	    smtp_is_submission(s) ? &t->submit : NULL, is_stuffed);
+	if (smtp_is_submission(s) && smtp_leaves(t))
+		message_sign(&t->message);
 	s->finish_step = FINISH_NOTHING;
 }
 
@@ -96,6 +102,21 @@ add_sender(struct smtp_in *s, struct wreq_deliver *r)
 	r->sent_prefix_len = secret.len;
 }
 
+/* The signature goes on top of the lines that what leaves gets. */
+static void
+add_signature(const struct smtp_txn *t, struct queue_new *q)
+{
+	struct buf prefix = BUF_INIT;
+
+	if (!q || !t->signature.len)
+		return;
+	buf_addspan(&prefix, t->signature);
+	buf_add(&prefix, q->prefix, q->prefix_len);
+	free(q->prefix);
+	q->prefix_len = prefix.len;
+	q->prefix = buf_take(&prefix);
+}
+
 static enum smtp_step
 commit(struct smtp_in *s)
 {
@@ -129,6 +150,7 @@ commit(struct smtp_in *s)
 	r->spool = t->message.spool;
 	t->message.spool = NULL;
 	if (smtp_is_submission(s)) {
+		add_signature(t, r->queue);
 		add_sender(s, r);
 		r->notice = deliver_notice(&s->s, &trace, &out, t->rcpts,
 		    t->rcpt_count, e);
@@ -162,6 +184,38 @@ committed(struct smtp_in *s, struct op *op)
 	    F_STR("user", s->login.name));
 	smtp_reply_with(s, R_ACCEPTED, "Message accepted as %s", t->id);
 	return end_message(s);
+}
+
+static enum smtp_step
+sign(struct smtp_in *s)
+{
+	if (!smtp_sign_begin(s))
+		return commit(s);
+	s->finish_step = FINISH_KEYS;
+	return STEP_WAIT;
+}
+
+static enum smtp_step
+keys_read(struct smtp_in *s, struct op *op)
+{
+	bool is_waiting = false;
+	int err = smtp_sign_keys(s, op, &is_waiting);
+
+	if (err < 0)
+		return refuse_message(s, smtp_reply_for_err(err));
+	if (!is_waiting)
+		return commit(s);
+	s->finish_step = FINISH_SIGNATURE;
+	return STEP_WAIT;
+}
+
+static enum smtp_step
+signature_made(struct smtp_in *s, struct op *op)
+{
+	int err = smtp_sign_done(s, op);
+
+	return err < 0 ? refuse_message(s, smtp_reply_for_err(err)) :
+	    commit(s);
 }
 
 /* The envelope's sender, which MAIL has found to be the account's own. */
@@ -222,7 +276,7 @@ senders_resolved(struct smtp_in *s, struct op *op)
 	buf_release(&address);
 	op_free(op);
 	if (v.reply == R_NONE)
-		return commit(s);
+		return sign(s);
 	smtp_reply_verdict(s, &v);
 	return end_message(s);
 }
@@ -266,7 +320,7 @@ finish(struct smtp_in *s)
 	}
 	if (resolve_senders(s) == STEP_WAIT)
 		return STEP_WAIT;
-	return commit(s);
+	return sign(s);
 }
 
 enum smtp_step
@@ -277,6 +331,10 @@ smtp_done_data(struct smtp_in *s, struct op *op)
 		return finish(s);
 	case FINISH_SENDERS:
 		return senders_resolved(s, op);
+	case FINISH_KEYS:
+		return keys_read(s, op);
+	case FINISH_SIGNATURE:
+		return signature_made(s, op);
 	case FINISH_COMMIT:
 		return committed(s, op);
 	default:

@@ -87,6 +87,7 @@ struct smtp_txn {
 	bool has_failed;		/* only RSET helps */
 	struct submit_facts submit;
 	struct message message;
+	struct span signature;		/* DKIM-Signature fields, or "" */
 };
 
 struct smtp_in {
@@ -173,6 +174,17 @@ enum smtp_step smtp_run_mail(struct smtp_in *s);
 enum smtp_step smtp_done_mail(struct smtp_in *s, struct op *op);
 enum smtp_step smtp_run_rcpt(struct smtp_in *s);
 enum smtp_step smtp_done_rcpt(struct smtp_in *s, struct op *op);
+
+/* smtp_sign.c */
+
+/* Whether a recipient is elsewhere. */
+bool smtp_leaves(const struct smtp_txn *t);
+/* Asks for the keys; false: nothing is to be signed. */
+bool smtp_sign_begin(struct smtp_in *s);
+/* They are here: signs, or is not waiting for it without any. Takes op. */
+int smtp_sign_keys(struct smtp_in *s, struct op *op, bool *is_waiting);
+/* It is signed: txn.signature. Takes op. */
+int smtp_sign_done(struct smtp_in *s, struct op *op);
 
 /* smtp_data.c */
 enum smtp_step smtp_run_data(struct smtp_in *s);

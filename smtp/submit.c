@@ -60,8 +60,14 @@ note_field(const struct header_field *f, struct seen *seen,
 		seen->message_id = true;
 	if (span_iis(f->name, "From"))
 		seen->from = true;
-	if (span_iis(f->name, "From") || span_iis(f->name, "Sender"))
+	if (span_iis(f->name, "From") || span_iis(f->name, "Sender")) {
+		size_t before = senders->n;
+
 		add_senders(senders, f->value, arena);
+		if (span_iis(f->name, "From") && !senders->author.len &&
+		    senders->n > before)
+			senders->author = senders->v[before].domain;
+	}
 }
 
 static void

@@ -33,6 +33,7 @@ struct submit_senders {
 	struct submit_sender *v;
 	size_t n;
 	bool is_broken;		/* one cannot be read, or there are too many */
+	struct span author;	/* domain of the first address in From */
 	struct span secret;	/* the Bcc fields, whole, for the sender's copy */
 };
 
