@@ -186,6 +186,10 @@ enum admin_step admin_queue_edited(struct admin *a, struct op *op);
 enum admin_step admin_send(struct admin *a);
 enum admin_step admin_send_done(struct admin *a, struct op *op);
 
+/* admin_dkim.c */
+enum admin_step admin_domain_dkim(struct admin *a);
+enum admin_step admin_domain_dkim_done(struct admin *a, struct op *op);
+
 /* admin_server.c */
 enum admin_step admin_cert_load(struct admin *a);
 enum admin_step admin_cert_load_done(struct admin *a, struct op *op);

@@ -76,6 +76,13 @@ const struct admin_command admin_commands[] = {
 	    "no longer take mail for a domain",
 	    "Only a domain without accounts and aliases can be deleted.\n\n"
 	    "  kingpost domain del example.org\n" },
+	{ "domain dkim", "DOMAIN", 1, 1, NEEDS_NOTHING,
+	    admin_domain_dkim, admin_domain_dkim_done,
+	    "show the DNS record of a domain's DKIM key",
+	    "What leaves the domain is signed, and other servers look for this\n"
+	    "TXT record to check it. The key is made with the domain; a long\n"
+	    "record may have to be cut into strings of 255 characters.\n\n"
+	    "  kingpost domain dkim example.org\n" },
 	{ "domain list", "", 0, 0, NEEDS_NOTHING,
 	    admin_domain_list, admin_domain_list_done,
 	    "show the domains", "  kingpost domain list\n" },

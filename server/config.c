@@ -12,6 +12,7 @@
 #include "server/base/err.h"
 #include "server/base/idna.h"
 #include "server/base/xalloc.h"
+#include "server/config_route.h"
 #include "smtp/queue.h"
 
 #define CONFIG_FILE_MAX (1024u * 1024)
@@ -272,6 +273,9 @@ static cfg_opt_t top_opts[] = {
 	    CFGF_NO_TITLE_DUPES),
 	CFG_SEC("limits", limits_opts, CFGF_NONE),
 	CFG_SEC("queue", queue_opts, CFGF_NONE),
+	CFG_SEC("route", config_route_opts, CFGF_MULTI | CFGF_TITLE |
+	    CFGF_NO_TITLE_DUPES),
+	CFG_SEC("fallback", config_route_opts, CFGF_NONE),
 	CFG_SEC("password", password_opts, CFGF_NONE),
 	CFG_SEC("log", log_opts, CFGF_NONE),
 	CFG_STR("tls_ca_file", CONFIG_CA_FILE, CFGF_NONE),
@@ -577,6 +581,31 @@ read_queue(struct reading *r, cfg_t *sec)
 }
 
 static int
+read_routes(struct reading *r, cfg_t *cfg)
+{
+	struct config *c = r->c;
+	struct buf fault = BUF_INIT;
+	int err = 0;
+
+	c->route_count = cfg_size(cfg, "route");
+	c->routes = xcalloc(c->route_count + 1, sizeof *c->routes);
+	for (unsigned i = 0; i < c->route_count && err == 0; i++) {
+		cfg_t *sec = cfg_getnsec(cfg, "route", i);
+
+		if (config_route_read(&c->routes[i], sec, &fault) < 0)
+			err = reject(r, find_line(r->text, "route",
+			    cfg_title(sec)), "route %s: %s", cfg_title(sec),
+			    fault.p);
+	}
+	if (err == 0 && config_fallback_read(&c->fallback,
+	    cfg_getsec(cfg, "fallback"), &fault) < 0)
+		err = reject(r, line_of(r, "fallback"), "fallback: %s",
+		    fault.p);
+	buf_release(&fault);
+	return err;
+}
+
+static int
 read_password(struct reading *r, cfg_t *sec)
 {
 	struct config *c = r->c;
@@ -724,6 +753,7 @@ read_all(struct reading *r, cfg_t *cfg)
 	if ((err = read_top(r, cfg)) < 0 ||
 	    (err = read_limits(r, cfg_getsec(cfg, "limits"))) < 0 ||
 	    (err = read_queue(r, cfg_getsec(cfg, "queue"))) < 0 ||
+	    (err = read_routes(r, cfg)) < 0 ||
 	    (err = read_password(r, cfg_getsec(cfg, "password"))) < 0 ||
 	    (err = read_log(r, cfg_getsec(cfg, "log"))) < 0 ||
 	    (err = read_dns(r, cfg_getsec(cfg, "dns"))) < 0 ||
@@ -819,6 +849,10 @@ config_free(struct config *c)
 		free(c->certificates[i].chain_path);
 		free(c->certificates[i].key_path);
 	}
+	for (size_t i = 0; i < c->route_count; i++)
+		config_route_release(&c->routes[i]);
+	free(c->routes);
+	config_smarthost_free(c->fallback);
 	for (size_t i = 0; i < c->dns_forward_count; i++)
 		free(c->dns_forward[i]);
 	free(c->dns_forward);

@@ -15,6 +15,7 @@
 #include "server/base/addr.h"
 #include "server/base/buf.h"
 #include "server/base/log.h"
+#include "smtp/route.h"
 
 #define CONFIG_TRUST_ANCHOR "/usr/share/dns/root.key"
 #define CONFIG_CA_FILE "/etc/ssl/certs/ca-certificates.crt"
@@ -73,6 +74,9 @@ struct config {
 	unsigned relay_messages_day;	/* of one address; 0: no cap */
 	int64_t queue_retry_s, queue_retry_max_s, queue_warn_s, queue_expire_s;
 	unsigned queue_connections, queue_connections_host;
+	struct route_rule *routes;
+	size_t route_count;
+	struct route_smarthost *fallback;	/* NULL: none */
 	unsigned recipients;		/* submission */
 	unsigned recipients_inbound;
 	/* What password hashes cost. */

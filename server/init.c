@@ -159,7 +159,15 @@ put_config(struct buf *b, const char *hostname, const char *postmaster)
 	    "#\tforward = {\"192.0.2.53\"}\n"
 	    "#}\n"
 	    "# Whose certificates other servers have:\n"
-	    "#tls_ca_file = \"" CONFIG_CA_FILE "\"\n");
+	    "#tls_ca_file = \"" CONFIG_CA_FILE "\"\n"
+	    "# Mail for others goes to their servers. Through one host "
+	    "instead:\n"
+	    "#route \"*\" {\n"
+	    "#\thost = \"smtp.provider.example\"\n"
+	    "#\tport = 587\n"
+	    "#\tuser = \"me\"\n"
+	    "#\tpassword = \"secret\"\t# keep this file to yourself then\n"
+	    "#}\n");
 }
 
 static int

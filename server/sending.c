@@ -1,6 +1,7 @@
 #include "server/sending.h"
 
 #include "server/base/env.h"
+#include "server/net/interfaces.h"
 
 void
 sending_configure(struct sending *s, const struct config *c)
@@ -13,6 +14,12 @@ sending_configure(struct sending *s, const struct config *c)
 	s->settings.agents_max = c->queue_connections;
 	s->settings.agents_host = c->queue_connections_host;
 	s->settings.route.hostname = c->hostname;
+	s->settings.route.own_addrs = s->own;
+	s->settings.route.own_addr_count = interfaces_addrs(s->own,
+	    SENDING_OWN_MAX);
+	s->settings.route.rules = c->routes;
+	s->settings.route.rule_count = c->route_count;
+	s->settings.route.fallback = c->fallback;
 	s->settings.route.port = c->port_smtp;
 	s->settings.route.allows_loopback = c->testing_loopback;
 }

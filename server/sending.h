@@ -11,8 +11,11 @@
 #include "server/net/loop.h"
 #include "smtp/queue.h"
 
+#define SENDING_OWN_MAX 64	/* addresses of ours that are known */
+
 struct sending {
 	struct queue_settings settings;	/* sending_configure */
+	struct addr own[SENDING_OWN_MAX];
 	struct queue *queue;
 	struct loop *loop;
 	struct env *env;

@@ -24,6 +24,7 @@
 #include "server/net/listener.h"
 #include "server/net/loop.h"
 #include "server/net/work.h"
+#include "server/dkim_keys.h"
 #include "server/notify.h"
 #include "server/outside.h"
 #include "server/privileges.h"
@@ -51,6 +52,7 @@ struct server {
 	struct work_pool *work;
 	struct outside outside;
 	struct sending sending;
+	struct dkim_keys dkim_keys;
 	struct services *services;
 	struct service control;
 	struct admin_settings admin_settings;
@@ -614,6 +616,7 @@ tear_down(struct server *sv)
 	stop_listening(sv);
 	/* Closed handles are the loop's until its next round. */
 	loop_run_once(sv->loop);
+	dkim_keys_close(&sv->dkim_keys);
 	sending_close(&sv->sending);
 	outside_close(&sv->outside);
 	work_pool_free(sv->work);
@@ -652,6 +655,7 @@ serve(struct server *sv, struct buf *why)
 	    (err = start_signals(sv, why)) == 0) {
 		start_listeners(sv);
 		sending_open(&sv->sending, sv->loop, &sv->process.env);
+		dkim_keys_open(&sv->dkim_keys, &sv->process.env);
 		log_event(&sv->process.log, LOG_INFO, "server", "ready",
 		    F_STR("version", KINGPOST_VERSION),
 		    F_STR("hostname", sv->config->hostname));

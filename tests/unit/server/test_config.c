@@ -216,6 +216,61 @@ TEST(test_sizes_are_read_with_units)
 		CHECK_EQ(config_parse_size(bad[i], &n), ERR_SYNTAX);
 }
 
+TEST(test_routes_are_read)
+{
+	struct buf why = BUF_INIT;
+	char name[64];
+	struct config *c = read_text(MINIMUM
+	    "route \"*\" {\n\thost = \"Relay.Example\"\n"
+	    "\tuser = \"u\"\n\tpassword = \"p\"\n}\n"
+	    "route \".b\xc3\xbc" "cher.example\" {\n\ttls = \"dane\"\n}\n"
+	    "route \"a.example\" {\n\thost = \"[192.0.2.1]\"\n"
+	    "\tport = 26\n\ttls = \"never\"\n}\n"
+	    "fallback {\n\thost = \"last.example\"\n"
+	    "\timplicit_tls = true\n}\n", name, &why);
+
+	assert_non_null(c);
+	CHECK_EQ(c->route_count, 3);
+	CHECK_STR(c->routes[0].via->host, "relay.example");
+	CHECK_STR(c->routes[0].via->password, "p");
+	CHECK_EQ(c->routes[0].via->tls, ROUTE_TLS_VERIFY);
+	CHECK_STR(c->routes[1].domain, ".xn--bcher-kva.example");
+	CHECK(c->routes[1].has_tls && !c->routes[1].via);
+	CHECK_EQ(c->routes[1].tls, ROUTE_TLS_DANE);
+	CHECK_EQ(c->routes[2].via->port, 26);
+	CHECK_EQ(c->routes[2].via->tls, ROUTE_TLS_NEVER);
+	CHECK(c->fallback->is_implicit_tls);
+	CHECK_EQ(c->fallback->tls, ROUTE_TLS_VERIFY);
+	config_free(c);
+	c = read_text(MINIMUM, name, &why);
+	CHECK_EQ(c->route_count, 0);
+	CHECK(!c->fallback);
+	config_free(c);
+	buf_release(&why);
+}
+
+TEST(test_routes_that_mean_nothing_are_refused)
+{
+	check_refused(MINIMUM "route \"a b\" {\n\ttls = \"may\"\n}\n", 7,
+	    "route a b: its name is a domain");
+	check_refused(MINIMUM "route \"*\" {\n\ttls = \"yes\"\n}\n", 7,
+	    "none of never, may");
+	check_refused(MINIMUM "route \"*\" {\n\thost = \"a b\"\n}\n", 7,
+	    "is no host name");
+	check_refused(MINIMUM "route \"*\" {\n\thost = \"a\"\n"
+	    "\tuser = \"u\"\n}\n", 7, "user and password go together");
+	check_refused(MINIMUM "route \"*\" {\n\thost = \"a\"\n"
+	    "\tuser = \"u\"\n\tpassword = \"p\"\n\ttls = \"may\"\n}\n", 7,
+	    "a password wants tls");
+	check_refused(MINIMUM "route \"*\" {\n\tport = 26\n}\n", 7,
+	    "without a host");
+	check_refused(MINIMUM "route \"*\" {\n\thost = \"a\"\n"
+	    "\timplicit_tls = true\n\ttls = \"may\"\n}\n", 7,
+	    "implicit_tls needs");
+	check_refused(MINIMUM "fallback {\n\thost = \"a\"\n"
+	    "\tport = 70000\n}\n", 7, "fallback: port is from 1");
+}
+
 int
 main(void)
 {
@@ -229,6 +284,8 @@ main(void)
 		cmocka_unit_test(test_comments_do_not_move_the_line),
 		cmocka_unit_test(test_a_missing_file_is_named),
 		cmocka_unit_test(test_sizes_are_read_with_units),
+		cmocka_unit_test(test_routes_are_read),
+		cmocka_unit_test(test_routes_that_mean_nothing_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
