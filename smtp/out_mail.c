@@ -322,6 +322,12 @@ out_begin_txn(struct smtp_out *s)
 		.uses_chunks = s->offer.features & HAS_CHUNKING,
 		.end_ms = env_now_ms(s->s.env) + ENVELOPE_MS,
 	};
+	/* RFC 9422 section 4.1: the others on the next connection. */
+	if (smtp_out_messages_left(&s->s) == 0) {
+		fail_message(s, OUT_TEMPORARY, OUT_SCOPE_MESSAGE, "4.5.3",
+		    "The server takes no more messages on this connection");
+		return;
+	}
 	if (!check_message(s))
 		return;
 	if (out_must_convert(s) && !s->convert) {
