@@ -15,16 +15,13 @@
 
 #include <stdlib.h>
 
-#include "auth/dkim.h"
 #include "server/base/env.h"
 #include "server/base/err.h"
 #include "server/base/xalloc.h"
 #include "smtp/convert.h"
+#include "smtp/sign.h"
 #include "store/mime/digest.h"
 #include "store/mime/header.h"
-#include "store/trust.h"
-
-#define KEYS_MAX 2		/* RSA and Ed25519 */
 
 /* A message on its way through the converter. */
 struct out_convert {
@@ -343,44 +340,22 @@ scanned(struct smtp_out *s, struct op *op)
 
 /* ---- signing anew ---- */
 
+/* Without a key of the domain's any more the message goes unsigned. */
 static void
 got_keys(struct smtp_out *s, struct op *op)
 {
 	struct rjob_dkim_keys *job = CONTAINER_OF(op, struct rjob_dkim_keys,
 	    j.op);
 	struct out_convert *v = s->convert;
-	struct dkim_key keys[KEYS_MAX];
-	struct dkim_sign_job *sign;
-	size_t n = 0;
+	int err = op->err < 0 ? op->err : sign_submit(&s->s, &v->signer,
+	    buf_span(&v->new_head), job, OUT_TAG_SIGN, &s->is_waiting);
 
-	for (size_t i = 0; op->err == 0 && i < job->key_count &&
-	    n < KEYS_MAX; i++) {
-		const struct dkim_key_row *k = &job->keys[i];
-
-		if (k->state == DKIM_SIGNING)
-			keys[n++] = (struct dkim_key){
-				k->domain, k->selector, k->private_key,
-				(enum dkim_algorithm)k->algorithm
-			};
-	}
-	if (n == 0) {
-		/* The domain's keys are gone: the message goes unsigned. */
-		op_free(op);
-		ready(s);
-		return;
-	}
-	sign = dkim_sign_job_new(v->signer, s->s.env->home, &s->s, keys, n,
-	    buf_span(&v->new_head), env_wall_s(s->s.env));
-	v->signer = NULL;
 	op_free(op);
-	sign->j.op.tag = OUT_TAG_SIGN;
-	s->is_waiting = true;
-	if (work_submit(s->s.env->work, &sign->j) == 0)
-		return;
-	s->is_waiting = false;
-	op_free(&sign->j.op);
-	fail(s, OUT_TEMPORARY, "4.3.2", "The message could not be signed: "
-	    "this server is busy");
+	if (err < 0)
+		fail(s, OUT_TEMPORARY, "4.3.2", "The message could not be "
+		    "signed: this server is busy");
+	else if (!s->is_waiting)
+		ready(s);
 }
 
 static void

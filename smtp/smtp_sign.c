@@ -6,12 +6,9 @@
  */
 #include "smtp/smtp_priv.h"
 
-#include "server/base/err.h"
 #include "server/base/xalloc.h"
+#include "smtp/sign.h"
 #include "store/mime/address.h"
-#include "store/trust.h"
-
-#define KEYS_MAX 2		/* RSA and Ed25519 */
 
 bool
 smtp_leaves(const struct smtp_txn *t)
@@ -55,41 +52,14 @@ smtp_sign_begin(struct smtp_in *s)
 	return true;
 }
 
-static int
-sign(struct smtp_in *s, const struct rjob_dkim_keys *job, bool *is_waiting)
-{
-	struct message *m = &s->txn.message;
-	struct dkim_key keys[KEYS_MAX];
-	struct dkim_sign_job *sign;
-	size_t n = 0;
-	int err;
-
-	for (size_t i = 0; i < job->key_count && n < KEYS_MAX; i++) {
-		const struct dkim_key_row *k = &job->keys[i];
-
-		if (k->state == DKIM_SIGNING)
-			keys[n++] = (struct dkim_key){
-				k->domain, k->selector, k->private_key,
-				(enum dkim_algorithm)k->algorithm
-			};
-	}
-	*is_waiting = n > 0;
-	if (n == 0)
-		return 0;
-	sign = dkim_sign_job_new(m->signer, s->s.env->home, &s->s, keys, n,
-	    buf_span(&m->signed_head), s->txn.submit.now_s);
-	m->signer = NULL;
-	if ((err = work_submit(s->s.env->work, &sign->j)) < 0)
-		op_free(&sign->j.op);
-	return err;
-}
-
 int
 smtp_sign_keys(struct smtp_in *s, struct op *op, bool *is_waiting)
 {
 	struct rjob_dkim_keys *job = CONTAINER_OF(op, struct rjob_dkim_keys,
 	    j.op);
-	int err = op->err < 0 ? op->err : sign(s, job, is_waiting);
+	struct message *m = &s->txn.message;
+	int err = op->err < 0 ? op->err : sign_submit(&s->s, &m->signer,
+	    buf_span(&m->signed_head), job, 0, is_waiting);
 
 	op_free(op);
 	return err;
