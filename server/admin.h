@@ -92,6 +92,7 @@ struct admin {
 	unsigned stage;			/* the command's own */
 	struct buf password;		/* generated, to be shown; wiped */
 	struct op *kept;		/* an op kept between stages; owned */
+	struct span text;		/* the command's own; in the arena */
 };
 
 /* For a session_maker; settings is a struct admin_settings. */

@@ -9,12 +9,15 @@
 #include "server/base/err.h"
 #include "server/base/xalloc.h"
 #include "smtp/deliver.h"
+#include "smtp/sign.h"
 #include "smtp/submit.h"
 #include "store/account.h"
 #include "store/mime/address.h"
 #include "store/mime/header.h"
 
 #define ID_BYTES 8
+
+enum { STAGE_RESOLVE, STAGE_KEYS, STAGE_SIGN, STAGE_COMMIT };
 
 /* args[0] is the sender, "<>" for none; the others are recipients. */
 enum admin_step
@@ -47,7 +50,7 @@ admin_send(struct admin *a)
 		}
 		rjob_resolve_add(r, local, domain);
 	}
-	a->stage = 0;
+	a->stage = STAGE_RESOLVE;
 	return admin_read(a, &r->j);
 }
 
@@ -66,20 +69,21 @@ put_crlf(struct buf *out, struct span text)
 	}
 }
 
-/* What goes out: header made whole, Bcc taken out. */
-static struct spool *
-make_spool(struct admin *a)
+/*
+ * What goes out: header made whole, Bcc taken out. Into a->text. *author: the
+ * domain in whose name it speaks, or "".
+ */
+static void
+make_text(struct admin *a, struct span *author)
 {
 	struct submit_facts facts = {
 		.now_s = env_wall_s(a->s.env), .random = a->s.env->random,
 		.hostname = a->s.env->hostname, .from = a->args[0],
 	};
 	struct submit_senders senders = { 0 };
-	struct spool *s = spool_new(a->s.env, 2 * SEND_MAX);
 	struct buf text = BUF_INIT, whole = BUF_INIT;
 	const char *blank;
 	size_t head;
-	int err;
 
 	put_crlf(&text, a->literals[0]);
 	blank = text.len ? memmem(text.p, text.len, "\r\n\r\n", 4) : NULL;
@@ -88,10 +92,20 @@ make_spool(struct admin *a)
 	submit_fix_header(&facts, span_head(buf_span(&text), head),
 	    &a->arena, &whole, &senders);
 	buf_addspan(&whole, span_from(buf_span(&text), head));
-	if ((err = spool_add(s, whole.p, whole.len)) == 0)
-		err = spool_finish(s);
+	a->text = arena_span(&a->arena, buf_span(&whole));
+	*author = senders.author;
 	buf_release(&text);
 	buf_release(&whole);
+}
+
+static struct spool *
+make_spool(struct admin *a)
+{
+	struct spool *s = spool_new(a->s.env, 2 * SEND_MAX);
+	int err;
+
+	if ((err = spool_add(s, a->text.p, a->text.len)) == 0)
+		err = spool_finish(s);
 	if (err == 0)
 		return s;
 	spool_free(s);
@@ -121,8 +135,10 @@ take_rcpt(struct admin *a, const struct resolve_item *item, struct span text,
 }
 
 static enum admin_step
-deliver(struct admin *a, const struct rjob_resolve *r)
+deliver(struct admin *a, struct span signature)
 {
+	struct rjob_resolve *r = CONTAINER_OF(a->kept, struct rjob_resolve,
+	    j.op);
 	struct rcpt *rcpts = arena_array(&a->arena, r->count, sizeof *rcpts);
 	unsigned char bytes[ID_BYTES];
 	struct buf id = BUF_INIT;
@@ -146,10 +162,77 @@ deliver(struct admin *a, const struct rjob_resolve *r)
 	hex_encode(&id, bytes, sizeof bytes);
 	trace.id = id.p;
 	d = deliver_make(&a->s, &trace, &out, rcpts, r->count);
+	deliver_add_signature(d, signature);
 	buf_release(&id);
 	d->spool = spool;
-	a->stage = 1;
+	a->stage = STAGE_COMMIT;
 	return admin_write(a, &d->w);
+}
+
+/* ---- signing what leaves ---- */
+
+static bool
+leaves(const struct rjob_resolve *r)
+{
+	for (size_t i = 0; i < r->count; i++)
+		if (r->items[i].result == RESOLVE_ELSEWHERE ||
+		    r->items[i].elsewhere_count)
+			return true;
+	return false;
+}
+
+/* The recipients are known, and stay with the command. Takes op. */
+static enum admin_step
+resolved(struct admin *a, struct op *op)
+{
+	struct rjob_dkim_keys *job;
+	struct buf domain = BUF_INIT;
+	struct span author;
+
+	a->kept = op;
+	make_text(a, &author);
+	if (!leaves(CONTAINER_OF(op, struct rjob_resolve, j.op)) ||
+	    !author.len || domain_key(&domain, author) < 0) {
+		buf_release(&domain);
+		return deliver(a, SPAN(""));
+	}
+	job = rjob_dkim_keys_new(a->s.env, &a->s);
+	job->domain = buf_take(&domain);
+	a->stage = STAGE_KEYS;
+	return admin_read(a, &job->j);
+}
+
+static enum admin_step
+sign(struct admin *a, struct op *op)
+{
+	struct rjob_dkim_keys *job = CONTAINER_OF(op, struct rjob_dkim_keys,
+	    j.op);
+	struct dkim_signer *signer = dkim_signer_new();
+	size_t head = header_block_len(a->text);
+	struct span body = span_from(a->text, head);
+	bool is_waiting;
+	int err;
+
+	dkim_signer_body(signer, body.p, body.len);
+	err = sign_submit(&a->s, &signer, span_head(a->text, head), job, 0,
+	    &is_waiting);
+	dkim_signer_free(signer);
+	op_free(op);
+	if (err < 0)
+		return admin_fail_err(a, err, "the signature");
+	a->stage = STAGE_SIGN;
+	return is_waiting ? ADMIN_WAIT : deliver(a, SPAN(""));
+}
+
+static enum admin_step
+signature_made(struct admin *a, struct op *op)
+{
+	struct dkim_sign_job *job = CONTAINER_OF(op, struct dkim_sign_job,
+	    j.op);
+	struct span field = arena_span(&a->arena, buf_span(&job->field));
+
+	op_free(op);
+	return deliver(a, field);
 }
 
 enum admin_step
@@ -157,13 +240,20 @@ admin_send_done(struct admin *a, struct op *op)
 {
 	enum admin_step step;
 
-	if (op->err < 0)
+	if (op->err < 0) {
 		step = admin_fail_err(a, op->err, "the message");
-	else if (a->stage == 0)
-		step = deliver(a, CONTAINER_OF(op, struct rjob_resolve,
-		    j.op));
-	else
-		step = admin_finish(a);
-	op_free(op);
-	return step;
+		op_free(op);
+		return step;
+	}
+	switch (a->stage) {
+	case STAGE_RESOLVE:
+		return resolved(a, op);
+	case STAGE_KEYS:
+		return sign(a, op);
+	case STAGE_SIGN:
+		return signature_made(a, op);
+	default:
+		op_free(op);
+		return admin_finish(a);
+	}
 }

@@ -1,6 +1,7 @@
 #include "smtp/deliver.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 #include "server/base/env.h"
 #include "server/base/hash.h"
@@ -216,4 +217,19 @@ deliver_make(struct session *s, const struct trace *t,
 		add_queue(r, t, out, rcpts, count);
 	assert(r->rcpt_count > 0 || r->queue);
 	return r;
+}
+
+void
+deliver_add_signature(struct wreq_deliver *r, struct span signature)
+{
+	struct queue_new *q = r->queue;
+	struct buf prefix = BUF_INIT;
+
+	if (!q || !signature.len)
+		return;
+	buf_addspan(&prefix, signature);
+	buf_add(&prefix, q->prefix, q->prefix_len);
+	free(q->prefix);
+	q->prefix_len = prefix.len;
+	q->prefix = buf_take(&prefix);
 }

@@ -73,6 +73,12 @@ void deliver_put_prefix(struct buf *out, const struct trace *t,
 struct wreq_deliver *deliver_make(struct session *s, const struct trace *t,
     const struct deliver_out *out, const struct rcpt *rcpts, size_t count);
 
+/*
+ * Puts DKIM-Signature fields on top of the lines that what is queued gets;
+ * nothing where nothing is queued or signature is "".
+ */
+void deliver_add_signature(struct wreq_deliver *r, struct span signature);
+
 /* An alias with several targets (RFC 3461 section 5.2.7). */
 bool deliver_is_list(const struct rcpt *r);
 

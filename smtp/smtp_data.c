@@ -9,7 +9,6 @@
 #include "smtp/smtp_priv.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "server/base/err.h"
 #include "server/base/xalloc.h"
@@ -102,21 +101,6 @@ add_sender(struct smtp_in *s, struct wreq_deliver *r)
 	r->sent_prefix_len = secret.len;
 }
 
-/* The signature goes on top of the lines that what leaves gets. */
-static void
-add_signature(const struct smtp_txn *t, struct queue_new *q)
-{
-	struct buf prefix = BUF_INIT;
-
-	if (!q || !t->signature.len)
-		return;
-	buf_addspan(&prefix, t->signature);
-	buf_add(&prefix, q->prefix, q->prefix_len);
-	free(q->prefix);
-	q->prefix_len = prefix.len;
-	q->prefix = buf_take(&prefix);
-}
-
 static enum smtp_step
 commit(struct smtp_in *s)
 {
@@ -150,7 +134,7 @@ commit(struct smtp_in *s)
 	r->spool = t->message.spool;
 	t->message.spool = NULL;
 	if (smtp_is_submission(s)) {
-		add_signature(t, r->queue);
+		deliver_add_signature(r, t->signature);
 		add_sender(s, r);
 		r->notice = deliver_notice(&s->s, &trace, &out, t->rcpts,
 		    t->rcpt_count, e);

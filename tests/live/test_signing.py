@@ -214,3 +214,14 @@ def test_a_smarthost_gets_a_log_in(world):
     host.wait()
     assert host.logins == ["AUTH PLAIN " + base64.b64encode(
         b"\0us\0secret").decode()]
+
+
+def test_the_hosts_own_mail_is_signed_as_well(world):
+    server, host = world(["PIPELINING"])
+    records(server)
+    server.run("send", "alice@example.test", "joe@elsewhere.test",
+               input="From: alice@example.test\nBcc: eve@elsewhere.test\n"
+               "Subject: from cron\n\nall is well\n")
+    _, data = host.wait()
+    assert b"eve@" not in data
+    assert is_signed(server, data)
