@@ -27,6 +27,8 @@ struct host {
 	const char *rcpt_reply;		/* NULL: 250 */
 	const char *end_reply;		/* to the end of the message; NULL */
 	bool takes_dsn;
+	bool hangs_up;			/* after end_reply */
+	bool is_own;			/* name and addr are to be freed */
 	unsigned connections, open, open_max, messages;
 	struct buf heard;		/* all of it */
 };
@@ -96,6 +98,10 @@ answer(struct client *c)
 		c->is_shown = false;
 		return false;
 	}
+	if (c->to.port == 0 && c->in.len == 0) {
+		client_close(c);
+		return true;
+	}
 	if (c->to.connect_ms) {
 		if (!(end = strstr(c->out.p, "\r\n.\r\n")))
 			return false;
@@ -105,6 +111,7 @@ answer(struct client *c)
 		h->messages++;
 		g->live_done_ms = env_now_ms(&g->w.env);
 		say(c, h->end_reply ? h->end_reply : "250 2.0.0 taken");
+		c->to.port = h->hangs_up ? 0 : c->to.port;
 		return true;
 	}
 	if (!c->out.len || !(end = strstr(c->out.p, "\r\n")))
@@ -161,8 +168,15 @@ rig_free(struct rig *g)
 		print_error("%s", why.p);
 	CHECK_EQ(breaches, 0);
 	buf_release(&why);
-	for (size_t i = 0; i < g->host_count; i++)
-		buf_release(&g->hosts[i].heard);
+	for (size_t i = 0; i < g->host_count; i++) {
+		struct host *h = &g->hosts[i];
+
+		buf_release(&h->heard);
+		if (h->is_own) {
+			free((char *)(uintptr_t)h->name);
+			free((char *)(uintptr_t)h->addr);
+		}
+	}
 	free(g);
 }
 
@@ -431,6 +445,138 @@ TEST(test_queue_two_connections_to_a_host_at_most)
 	rig_free(g);
 }
 
+static void
+add_record(struct rig *g, const char *name, const char *type,
+    const char *value)
+{
+	CHECK(zone_add(&g->w.zone, span_of(name), span_of(type),
+	    span_of(value), SPAN("")));
+}
+
+TEST(test_queue_goes_from_host_to_host)
+{
+	struct rig *g = rig_new();
+	struct host *first = add_host(g, "mx1.one.test", "192.0.2.1");
+	struct host *second = add_host(g, "mx2.one.test", "192.0.2.2");
+	char text[200];
+
+	add_record(g, "one.test", "MX", "10 mx1.one.test");
+	add_record(g, "one.test", "MX", "20 mx2.one.test");
+	/* RFC 5321 section 5.1: the next host, in the same attempt. */
+	first->is_refusing = true;
+	queue_mail(g, "bob@one.test", 0);
+	world_start_queue(&g->w);
+	CHECK_EQ(first->connections, 1);
+	CHECK_EQ(second->messages, 1);
+	CHECK_EQ(queued(g, NULL, 0), 0);
+	/* One that hangs is left after its time. */
+	world_advance(&g->w, MINUTE_MS);
+	first->is_refusing = false;
+	first->is_dead = true;
+	queue_mail(g, "bob@one.test", 0);
+	CHECK_EQ(second->messages, 1);
+	world_advance(&g->w, MINUTE_MS);
+	CHECK_EQ(second->messages, 2);
+	CHECK_EQ(queued(g, NULL, 0), 0);
+	/* A refusal for good by one of them is the answer. */
+	first->is_dead = false;
+	first->rcpt_reply = "550 5.1.1 no such user";
+	queue_mail(g, "bob@one.test", NOTIFY_NEVER);
+	world_advance(&g->w, MINUTE_MS);
+	CHECK_EQ(second->messages, 2);
+	CHECK_EQ(queued(g, NULL, 0), 0);
+	/* One of them all: the destination waits. */
+	first->rcpt_reply = NULL;
+	first->is_refusing = second->is_refusing = true;
+	queue_mail(g, "bob@one.test", 0);
+	world_advance(&g->w, MINUTE_MS);
+	CHECK_EQ(queued(g, text, sizeof text), 1);
+	first->is_refusing = second->is_refusing = false;
+	world_advance(&g->w, 5 * MINUTE_MS);
+	CHECK_EQ(queued(g, NULL, 0), 0);
+	CHECK_EQ(first->messages, 1);
+	rig_free(g);
+}
+
+TEST(test_queue_a_host_that_hangs_up_costs_one_message_a_try)
+{
+	struct rig *g = rig_new();
+	struct host *h = add_host(g, "one.test", "192.0.2.1");
+
+	/* It closes behind its refusal for now (RFC 5321 section 3.8). */
+	h->end_reply = "421 4.3.2 going down";
+	h->hangs_up = true;
+	for (int i = 0; i < 10; i++)
+		queue_mail(g, "bob@one.test", 0);
+	world_start_queue(&g->w);
+	CHECK_EQ(h->messages, 1);
+	CHECK_EQ(queued(g, NULL, 0), 10);
+	h->end_reply = NULL;
+	h->hangs_up = false;
+	h->messages = 0;
+	world_advance(&g->w, 5 * MINUTE_MS + 1000);
+	CHECK_EQ(h->messages, 10);
+	CHECK_EQ(queued(g, NULL, 0), 0);
+	rig_free(g);
+}
+
+TEST(test_queue_domains_at_one_host_share_its_connections)
+{
+	struct rig *g = rig_new();
+	struct host *h = add_host(g, "mx.one.test", "192.0.2.1");
+	char name[32], rcpt[64];
+
+	for (int i = 0; i < 8; i++) {
+		(void)snprintf(name, sizeof name, "d%d.test", i);
+		add_record(g, name, "MX", "10 mx.one.test");
+		(void)snprintf(rcpt, sizeof rcpt, "bob@%s", name);
+		queue_mail(g, rcpt, 0);
+	}
+	world_start_queue(&g->w);
+	world_advance(&g->w, 5 * MINUTE_MS);
+	CHECK_EQ(h->messages, 8);
+	CHECK_EQ(h->open_max, 2);
+	CHECK_EQ(queued(g, NULL, 0), 0);
+	rig_free(g);
+}
+
+TEST(test_queue_more_destinations_than_agents)
+{
+	struct rig *g = rig_new();
+	char name[32], rcpt[64];
+	unsigned messages = 0;
+
+	for (int i = 0; i < HOSTS_MAX; i++) {
+		char *addr = xmalloc(32), *host = xmalloc(32);
+
+		(void)snprintf(host, 32, "h%d.test", i);
+		(void)snprintf(addr, 32, "192.0.2.%d", 100 + i);
+		add_host(g, host, addr)->is_own = true;
+	}
+	/* Three messages to each domain of each host. */
+	for (int i = 0; i < 3 * 4 * HOSTS_MAX; i++) {
+		(void)snprintf(name, sizeof name, "d%d.test", i % 60);
+		if (i < 60) {
+			char mx[32];
+
+			(void)snprintf(mx, sizeof mx, "10 h%d.test",
+			    i % HOSTS_MAX);
+			add_record(g, name, "MX", mx);
+		}
+		(void)snprintf(rcpt, sizeof rcpt, "bob@%s", name);
+		queue_mail(g, rcpt, 0);
+	}
+	world_start_queue(&g->w);
+	world_advance(&g->w, 5 * MINUTE_MS);
+	for (size_t i = 0; i < g->host_count; i++) {
+		messages += g->hosts[i].messages;
+		CHECK(g->hosts[i].open_max <= 2);
+	}
+	CHECK_EQ(messages, 3 * 4 * HOSTS_MAX);
+	CHECK_EQ(queued(g, NULL, 0), 0);
+	rig_free(g);
+}
+
 /*
  * 10,000 messages to one dead and nine live hosts: nobody waits for the dead
  * one's deadline, and the dead one has one connection at a time.
@@ -485,6 +631,12 @@ main(void)
 		    test_queue_no_domain_fails_and_dns_trouble_waits),
 		cmocka_unit_test(
 		    test_queue_two_connections_to_a_host_at_most),
+		cmocka_unit_test(test_queue_goes_from_host_to_host),
+		cmocka_unit_test(
+		    test_queue_a_host_that_hangs_up_costs_one_message_a_try),
+		cmocka_unit_test(
+		    test_queue_domains_at_one_host_share_its_connections),
+		cmocka_unit_test(test_queue_more_destinations_than_agents),
 		cmocka_unit_test(test_queue_a_dead_host_delays_nobody),
 	};
 
