@@ -176,6 +176,7 @@ enum admin_step admin_queue_list(struct admin *a);
 enum admin_step admin_queue_list_done(struct admin *a, struct op *op);
 enum admin_step admin_queue_show(struct admin *a);
 enum admin_step admin_queue_show_done(struct admin *a, struct op *op);
+enum admin_step admin_queue_bounce(struct admin *a);
 enum admin_step admin_queue_hold(struct admin *a);
 enum admin_step admin_queue_release(struct admin *a);
 enum admin_step admin_queue_retry(struct admin *a);

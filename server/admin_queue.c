@@ -298,6 +298,12 @@ edit(struct admin *a, enum queue_how how, unsigned filters)
 }
 
 enum admin_step
+admin_queue_bounce(struct admin *a)
+{
+	return edit(a, QUEUE_BOUNCE, a->arg_count);
+}
+
+enum admin_step
 admin_queue_hold(struct admin *a)
 {
 	return edit(a, QUEUE_HOLD, a->arg_count);
@@ -341,7 +347,8 @@ admin_queue_edited(struct admin *a, struct op *op)
 	static const char *const words[] = {
 		[QUEUE_HOLD] = "held", [QUEUE_RELEASE] = "released",
 		[QUEUE_RETRY] = "due now", [QUEUE_DROP] = "dropped",
-		[QUEUE_ROUTE] = "on another way now"
+		[QUEUE_ROUTE] = "on another way now",
+		[QUEUE_BOUNCE] = "given up; the sender is told"
 	};
 	struct wreq_queue_edit *r = CONTAINER_OF(op, struct wreq_queue_edit,
 	    w.op);

@@ -86,9 +86,14 @@ const struct admin_command admin_commands[] = {
 	{ "domain list", "", 0, 0, NEEDS_NOTHING,
 	    admin_domain_list, admin_domain_list_done,
 	    "show the domains", "  kingpost domain list\n" },
+	{ "queue bounce", "FILTER...", 1, 8, NEEDS_YES,
+	    admin_queue_bounce, admin_queue_edited,
+	    "take mail out of the queue and tell its senders",
+	    "Asks first, or wants --yes.\n" FILTER_HELP "\n"
+	    "  kingpost queue bounce to=bob@example.net --yes\n" },
 	{ "queue drop", "FILTER...", 1, 8, NEEDS_YES,
 	    admin_queue_drop, admin_queue_edited,
-	    "take mail out of the queue; its sender is not told",
+	    "take mail out of the queue; its senders are not told",
 	    "Asks first, or wants --yes.\n" FILTER_HELP "\n"
 	    "  kingpost queue drop 12 --yes\n"
 	    "  kingpost queue drop from=alice@example.org --yes\n" },

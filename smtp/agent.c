@@ -655,6 +655,12 @@ agent_route(struct agent *a)
 	a->state = AGENT_ROUTE;
 	a->route = (struct route){ 0 };
 	arena_clear(&a->arena);
+	if (strcmp(a->destination, QUEUE_GIVEN_UP) == 0) {
+		a->route = (struct route){ .status = "5.0.0",
+		    .text = "The administrator has given the message up" };
+		refuse_message(a, true);
+		return;
+	}
 	query.domain = route_domain(a);
 	result = route_find(&a->q->set->route, &query, &a->facts, &a->arena,
 	    &a->route);

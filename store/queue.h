@@ -134,11 +134,15 @@ struct queue_filter {
 };
 void queue_filter_release(struct queue_filter *f);
 
+/* A destination that is no name: who is there fails, and its sender hears. */
+#define QUEUE_GIVEN_UP "(given up)"
+
 enum queue_how {
 	QUEUE_HOLD, QUEUE_RELEASE,
 	QUEUE_RETRY,		/* due now, destination too; releases nothing */
 	QUEUE_DROP,		/* without a word to anybody */
 	QUEUE_ROUTE,		/* to another destination, due now */
+	QUEUE_BOUNCE,		/* to QUEUE_GIVEN_UP, released, due now */
 	/*
 	 * After a clock has gone back: who is due only after far_s, and has
 	 * no release date to explain it, is due now. Without a filter.

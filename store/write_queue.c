@@ -398,6 +398,11 @@ edit_rcpt(struct wtxn *t, const struct wreq_queue_edit *r,
 		return db_run(t->db, "UPDATE queue_rcpt SET state = 5,"
 		    " next_at = NULL, done = ? WHERE queue = ? AND n = ?",
 		    A_INT(r->w.now_s), A_INT(v->queue), A_INT(v->n));
+	case QUEUE_BOUNCE:
+		return db_run(t->db, "UPDATE queue_rcpt SET destination = ?,"
+		    " next_at = ?, state = 0 WHERE queue = ? AND n = ?",
+		    A_STR(QUEUE_GIVEN_UP), A_INT(r->w.now_s),
+		    A_INT(v->queue), A_INT(v->n));
 	case QUEUE_ROUTE:
 		return db_run(t->db, "UPDATE queue_rcpt SET destination = ?,"
 		    " next_at = ? WHERE queue = ? AND n = ?",
@@ -422,6 +427,8 @@ settle_edits(struct wtxn *t, const struct wreq_queue_edit *r,
 		if ((err = dest_settle(t, e->v[i].destination, keep)) < 0)
 			return err;
 	}
+	if (r->how == QUEUE_BOUNCE)
+		return dest_settle(t, QUEUE_GIVEN_UP, false);
 	return r->how == QUEUE_ROUTE ? dest_settle(t, r->destination, false) :
 	    0;
 }
