@@ -638,7 +638,8 @@ FAULTS = (
        ON m = id WHERE uidnext <= top""",
     """SELECT 'refs of body', id, refs, n FROM body LEFT JOIN (
          SELECT body AS b, count(*) AS n FROM (
-           SELECT body FROM msg UNION ALL SELECT body FROM expunged)
+           SELECT body FROM msg UNION ALL SELECT body FROM expunged
+           UNION ALL SELECT body FROM queue)
          GROUP BY body) ON b = id WHERE refs <> coalesce(n, 0)""",
     """SELECT 'refs of content', id, refs, n FROM content LEFT JOIN (
          SELECT content AS c, count(*) AS n FROM body GROUP BY content)

@@ -123,19 +123,25 @@ def on_mail(talk, arg):
 
 
 def on_rcpt(talk, arg):
+    if talk.sender is None:
+        return "503 5.5.1 MAIL first"
     talk.recipients.append(arg)
     return "250 2.1.5 ok"
 
 
 def on_data(talk, arg):
+    if not talk.recipients:
+        return "503 5.5.1 RCPT first"
     talk.reply("354 go on")
     talk.keep(talk.dots())
     return "250 2.0.0 taken"
 
 
 def on_bdat(talk, arg):
-    size = int(arg.split()[0])
-    talk.chunks = getattr(talk, "chunks", b"") + talk.take(size)
+    data = talk.take(int(arg.split()[0]))
+    if not talk.recipients:
+        return "503 5.5.1 RCPT first"
+    talk.chunks = getattr(talk, "chunks", b"") + data
     if arg.upper().endswith("LAST"):
         talk.keep(talk.chunks)
         talk.chunks = b""
