@@ -20,6 +20,7 @@ sending_configure(struct sending *s, const struct config *c)
 	s->settings.route.rules = c->routes;
 	s->settings.route.rule_count = c->route_count;
 	s->settings.route.fallback = c->fallback;
+	s->contact = c->postmaster;
 	s->settings.route.port = c->port_smtp;
 	s->settings.route.allows_loopback = c->testing_loopback;
 }
@@ -53,6 +54,14 @@ sending_open(struct sending *s, struct loop *loop, struct env *env)
 	s->env = env;
 	s->timer.fire = on_timer;
 	s->queue = queue_new(env, &s->settings, set_timer, s);
+	s->reporter = tls_reporter_new(env, &s->settings.route, s->contact);
+}
+
+void
+sending_tick(struct sending *s)
+{
+	if (s->reporter)
+		tls_reporter_tick(s->reporter);
 }
 
 void
@@ -66,6 +75,8 @@ void
 sending_close(struct sending *s)
 {
 	loop_timer_stop(&s->timer);
+	tls_reporter_free(s->reporter);
+	s->reporter = NULL;
 	queue_free(s->queue);
 	s->queue = NULL;
 }

@@ -455,6 +455,7 @@ on_tick(struct loop_timer *t)
 	struct server *sv = CONTAINER_OF(t, struct server, tick);
 
 	store_tick(sv->process.store);
+	sending_tick(&sv->sending);
 }
 
 static int

@@ -20,6 +20,7 @@
 #include "server/base/idna.h"
 #include "server/base/xalloc.h"
 #include "smtp/queue_out_priv.h"
+#include "smtp/tls_reporter.h"
 
 #define AGENT_RCPTS 100		/* of a message at a time */
 #define AGENT_IDLE_MS 2000	/* a connection is kept for more work */
@@ -441,6 +442,22 @@ judge_host(struct agent *a, const struct out_result *why, bool was_sending)
 		a->is_host_done = true;
 }
 
+/* For TLS reports (RFC 8460), but for what carries one. */
+static void
+count_tls(struct agent *a, const struct out_result *why)
+{
+	const struct fact *sts;
+
+	if (!a->has_route || a->host >= a->route.host_count ||
+	    (a->route_flags & QUEUE_TLS_OPTIONAL))
+		return;
+	sts = facts_other(&a->facts, FACT_FETCH, arena_str(&a->arena,
+	    a->route_domain));
+	tls_reporter_count(a->q->env, a->route_domain,
+	    &a->route.hosts[a->host], sts && sts->err == 0 ? sts->value :
+	    NULL, &a->session->peer, why);
+}
+
 static void
 out_ended(struct out_owner *o, const struct out_result *why)
 {
@@ -448,6 +465,8 @@ out_ended(struct out_owner *o, const struct out_result *why)
 	struct queue *q = a->q;
 	bool was_sending = a->is_sending;
 
+	if (a->state != AGENT_DIAL)
+		count_tls(a, why);
 	a->session = NULL;
 	a->is_sending = a->is_ready = false;
 	if (a->state == AGENT_DIAL)
@@ -661,7 +680,7 @@ agent_route(struct agent *a)
 		refuse_message(a, true);
 		return;
 	}
-	query.domain = route_domain(a);
+	query.domain = a->route_domain = route_domain(a);
 	result = route_find(&a->q->set->route, &query, &a->facts, &a->arena,
 	    &a->route);
 	a->has_route = result == ROUTE_OK;

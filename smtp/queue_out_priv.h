@@ -126,6 +126,7 @@ struct agent {
 	struct route route;
 	bool has_route;
 	unsigned route_flags;		/* of the messages it is for */
+	struct span route_domain;	/* whose route it is; in arena */
 	size_t host, addr;
 	bool is_host_done;		/* the next one, from now on */
 	bool without_tls;		/* once more, because TLS failed */

@@ -77,6 +77,7 @@ int slice_sort(struct reader *r, struct rjob *j);
 int slice_thread(struct reader *r, struct rjob *j);
 int slice_quota(struct reader *r, struct rjob *j);
 int slice_acl(struct reader *r, struct rjob *j);
+int slice_tls_results(struct reader *r, struct rjob *j);
 
 /* The digest of a body: as stored, or made again where it is outdated. */
 int read_digest(struct db *db, struct arena *a, const struct body *body,

@@ -59,6 +59,8 @@ static const struct rjob_ops kinds[RJOB_KINDS] = {
 	[RJOB_MTA_STS] = { "mta-sts", slice_mta_sts, NULL, false },
 	[RJOB_QUOTA] = { "quota", slice_quota, NULL, false },
 	[RJOB_ACL] = { "acl", slice_acl, NULL, false },
+	[RJOB_TLS_RESULTS] = { "tls-results", slice_tls_results, NULL,
+	    false },
 };
 
 struct reader_thread {

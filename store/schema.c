@@ -238,7 +238,16 @@ static const char version_2[] =
 " mode INTEGER NOT NULL, mx TEXT NOT NULL, fetched INTEGER NOT NULL,"
 " expires INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 
-static const char *const migrations[] = { version_1, version_2 };
+/* What became of TLS with others, by day (UTC, since 1970) and domain. */
+static const char version_3[] =
+"CREATE TABLE tls_result(day INTEGER NOT NULL, domain TEXT NOT NULL,"
+" type TEXT NOT NULL, policy TEXT NOT NULL, result TEXT NOT NULL,"
+" host TEXT NOT NULL, peer TEXT NOT NULL, local TEXT NOT NULL,"
+" reason TEXT NOT NULL, n INTEGER NOT NULL,"
+" PRIMARY KEY(day, domain, type, policy, result, host, peer, local,"
+" reason)) STRICT, WITHOUT ROWID;";
+
+static const char *const migrations[] = { version_1, version_2, version_3 };
 
 int
 schema_version(void)

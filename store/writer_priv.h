@@ -75,6 +75,8 @@ int apply_dkim_key(struct wtxn *t, struct wreq *r);
 int apply_mta_sts(struct wtxn *t, struct wreq *r);
 int apply_quota(struct wtxn *t, struct wreq *r);
 int apply_acl(struct wtxn *t, struct wreq *r);
+int apply_tls_result(struct wtxn *t, struct wreq *r);
+int apply_tls_done(struct wtxn *t, struct wreq *r);
 
 bool copy_grows(const struct wreq *r);
 size_t stage_bytes(const struct wreq *r);

@@ -41,7 +41,7 @@ BEGIN {
 	home["zstd.h"] = "store/body.c"
 	home["uv.h"] = "server/net"
 	home["unbound.h"] = "server/net"
-	home["zlib.h"] = "server/net"
+	home["zlib.h"] = "server/base/gzip.c server/net"
 	home["confuse.h"] = "server"
 	home["jansson.h"] = "server"
 	home["psa/"] = "auth server/net"
