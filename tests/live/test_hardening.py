@@ -63,3 +63,27 @@ def test_root_gives_away_nothing_that_has_another_name():
     finally:
         s.stop()
         s.remove()
+
+
+@pytest.mark.parametrize("extra,words", [
+    ("testing {\n\tsmtp_port = 2525\n}\n", "--testing"),
+    ("dns {\n\ttrust_anchor = \"nowhere.key\"\n}\n", "trust anchor"),
+    ("tls_ca_file = \"nowhere.pem\"\n", "tls_ca_file"),
+])
+def test_what_would_lead_mail_astray_ends_the_start(extra, words):
+    s = kp.Server(users=(), extra=extra)
+    try:
+        done = s.run("serve", check=False)
+        assert done.returncode == 1 and words in done.stderr
+    finally:
+        s.remove()
+
+
+def test_the_testing_section_needs_its_word():
+    s = kp.Server(users=(), extra="testing {\n\tloopback = true\n}\n")
+    try:
+        s.args = ["--testing"]
+        s.start()
+    finally:
+        s.stop()
+        s.remove()
