@@ -68,9 +68,12 @@ imap_put_news(struct imap *im, const struct imap_keywords *k, uint32_t seq,
 	const char *space = "";
 
 	imap_put_fetch_head(im, seq, row->uid);
-	/* Who speaks of UIDs thinks in them; RFC 9051 section 7.5.2. */
+	/*
+	 * Who speaks of UIDs thinks in them; RFC 5465 section 5.1, RFC 9051
+	 * section 7.5.2.
+	 */
 	if (!im->is_uidonly && (im->cmd.uid || im->is_condstore ||
-	    im->is_rev2)) {
+	    im->is_rev2 || im->notify)) {
 		buf_adds(out, "UID ");
 		buf_addu(out, row->uid);
 		space = " ";
