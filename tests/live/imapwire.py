@@ -133,6 +133,28 @@ class Reader:
         self.skip(b")")
         return items
 
+    def esearch(self):
+        """RFC 4731 after the name: (tag or None, by UID, results)."""
+        tag, by_uid, results = None, False, {}
+        if self.has(b" (TAG "):
+            self.skip(b" (TAG ")
+            tag = self.nstring().decode()
+            self.skip(b")")
+        if self.has(b" UID"):
+            self.skip(b" UID")
+            by_uid = True
+        while self.at < len(self.data):
+            self.skip(b" ")
+            name = self.word().decode()
+            self.skip(b" ")
+            results[name] = self.word().decode()
+        return tag, by_uid, results
+
+
+def flags_told(items):
+    """The flags of a FETCH that all clients see alike."""
+    return frozenset(f.lower() for f in items["FLAGS"]) - {"\\recent"}
+
 
 def expand(numbers):
     """[1, 2, 3, 7] of 1:3,7"""
@@ -186,6 +208,7 @@ class Client:
     """
     untagged: what came since the last command, as (name, value) pairs.
     messages: the picture, in the order of sequence numbers.
+    status: what is known of each mailbox, by name and item.
     """
 
     def __init__(self, sock, timeout=120):
@@ -197,6 +220,7 @@ class Client:
         self.number = 0
         self.messages = None    # None: no mailbox is selected
         self.uidvalidity = None
+        self.status = {}
         self.untagged = []
         self.holds_expunge = False
         self.is_uid_command = False
@@ -316,8 +340,11 @@ class Client:
             r.skip(b" ")
             answer = ("STATUS", mailbox, r.value())
             r.end()
+            self.see_status(mailbox.decode(), answer[2])
+        elif name == b"ESEARCH":
+            answer = ("ESEARCH",) + r.esearch()
         else:
-            # CAPABILITY, ID, NAMESPACE, ESEARCH, ENABLED
+            # CAPABILITY, ID, NAMESPACE, ENABLED
             answer = (name.decode(), r.data[r.at + 1:])
         self.untagged.append(answer)
         return answer
@@ -326,12 +353,15 @@ class Client:
         n = r.number()
         r.skip(b" ")
         name = r.word().decode()
-        if name == "FETCH":
+        if name in ("FETCH", "UIDFETCH"):
             r.skip(b" ")
             items = r.fetch()
             r.end()
-            self.see_fetch(n, items)
-            answer = ("FETCH", n, items)
+            if name == "FETCH":
+                self.see_fetch(n, items)
+            else:
+                self.see_uidfetch(n, items)
+            answer = (name, n, items)
         else:
             r.end()
             if name == "EXISTS":
@@ -373,6 +403,20 @@ class Client:
     def see_vanished(self, earlier, uids):
         self.fail("VANISHED, and nobody enabled QRESYNC")
 
+    def see_uidfetch(self, uid, items):
+        self.fail("UIDFETCH, and nobody enabled UIDONLY")
+
+    def see_status(self, mailbox, items):
+        """UIDNEXT never goes back; UNSEEN is as old as what it came with."""
+        told = dict(zip(items[::2], items[1::2]))
+        known = self.status.setdefault(mailbox, {})
+        if told.get("UIDVALIDITY", known.get("UIDVALIDITY")) == \
+                known.get("UIDVALIDITY") and \
+                told.get("UIDNEXT", 1 << 32) < known.get("UIDNEXT", 0):
+            self.fail(f"{mailbox}: {told} after {known}")
+        known.pop("UNSEEN", None)
+        known.update(told)
+
     def see_fetch(self, n, items):
         messages = self.picture()
         if not 1 <= n <= len(messages):
@@ -390,8 +434,7 @@ class Client:
                         (messages[at].uid < uid) != (at < n - 1):
                     self.fail(f"UIDs do not rise at {n}")
         if "FLAGS" in items:
-            m.flags = frozenset(f.lower() for f in items["FLAGS"]) - \
-                {"\\recent"}
+            m.flags = flags_told(items)
 
     # ---- commands
 
@@ -498,10 +541,20 @@ class Client:
         while (got := self.read())[0] != "+":
             if got[0] == "tagged":
                 self.fail(f"no IDLE: {got}")
+        self.listen(seconds)
+        heard = list(self.untagged)
+        self.send(b"DONE\r\n")
+        status = self.finish(tag)
+        if status[0] != "OK":
+            self.fail(f"IDLE: {status}")
+        return heard
+
+    def listen(self, seconds):
+        """Reads what comes by itself."""
         self.sock.settimeout(seconds)
         try:
             # A time-out keeps what has come of a response in the buffer,
-            # and only whole lines are taken: literals do not come in IDLE.
+            # and only whole lines are taken: no news has a literal.
             while True:
                 while b"\n" not in self.buffer:
                     self.fill()
@@ -510,12 +563,6 @@ class Client:
             pass
         finally:
             self.sock.settimeout(self.timeout)
-        heard = list(self.untagged)
-        self.send(b"DONE\r\n")
-        status = self.finish(tag)
-        if status[0] != "OK":
-            self.fail(f"IDLE: {status}")
-        return heard
 
     def names(self):
         """The names of what came untagged, in order."""

@@ -1,10 +1,11 @@
-"""Ten IMAP clients at random on the same mailboxes, with SMTP and POP3 beside.
+"""IMAP clients at random on the same mailboxes, with SMTP and POP3 beside.
 
 Each client keeps its own picture of its mailbox from untagged responses alone
 (imapwire.py); some speak CONDSTORE or QRESYNC, come back with what they
-remember, and hold the server to its HIGHESTMODSEQ (resync.py). Meanwhile the
-server is restarted, and killed; the clients connect again. Every few seconds
-all pause, and the pictures must be what a fresh client sees.
+remember, and hold the server to its HIGHESTMODSEQ (resync.py); some speak
+IMAP4rev2, UIDONLY or NOTIFY (dialect.py). Meanwhile the server is restarted,
+and killed; the clients connect again. Every few seconds all pause, and the
+pictures must be what a fresh client sees.
 
 STRESS_SECONDS  how long (40)
 STRESS_SEED     of the random numbers; a failure names it
@@ -18,6 +19,7 @@ import threading
 import time
 
 import kp
+from dialect import DialectClient
 from imapwire import Broken, Client, expand
 from kp import mail
 from resync import ResyncClient
@@ -26,7 +28,12 @@ SECONDS = float(os.environ.get("STRESS_SECONDS", "40"))
 SEED = int(os.environ.get("STRESS_SEED", "0")) or random.randrange(1 << 30)
 ROUND_S = 4
 # What each client enables.
-CLIENTS = (None,) * 5 + ("CONDSTORE",) * 2 + ("QRESYNC",) * 3
+CLIENTS = (None,) * 3 + ("CONDSTORE",) + ("QRESYNC",) * 3 + (
+    "IMAP4rev2", "UIDONLY", "IMAP4rev2 UIDONLY", "NOTIFY SELECTED",
+    "NOTIFY SELECTED-DELAYED", "IMAP4rev2 NOTIFY SELECTED-DELAYED",
+    "UIDONLY NOTIFY SELECTED")
+STATUS = "(MESSAGES UIDNEXT UIDVALIDITY UNSEEN)"
+HEARS_S = 30        # at most, until news of a mailbox are there
 MAILBOXES = ("INBOX", "Archive", "Work")
 FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft",
          "$One", "two", "Three")
@@ -76,6 +83,8 @@ class Shared:
 
 class Actor:
     """One client that does one thing after the other."""
+
+    uids_only = False           # no sequence numbers in commands
 
     def __init__(self, shared, seed):
         self.shared = shared
@@ -140,6 +149,9 @@ class Actor:
                 if (m.uid is None or m.uid in wanted if uid
                     else n in wanted)]
 
+    def by_uid(self):
+        return self.uids_only or self.rng.random() < 0.5
+
     def flags(self):
         return " ".join(self.rng.sample(FLAGS, self.rng.randint(1, 3)))
 
@@ -160,7 +172,7 @@ class Actor:
         self.c.ok(self.rng.choice(["NOOP", "CHECK"]))
 
     def do_fetch(self):
-        uid = self.rng.random() < 0.5
+        uid = self.by_uid()
         numbers = self.numbers(uid)
         if numbers:
             items = self.rng.choice([
@@ -170,24 +182,26 @@ class Actor:
 
     def do_fetch_all(self):
         if self.c.messages:
-            self.try_("FETCH 1:* (UID FLAGS)", holds=True)
+            self.try_("FETCH 1:* (UID FLAGS)", self.uids_only,
+                      not self.uids_only)
 
     def do_fetch_body(self):
-        uid = self.rng.random() < 0.5
+        uid = self.by_uid()
         numbers = self.numbers(uid)
         if not numbers:
             return
         section = self.rng.choice(["BODY.PEEK[]", "BODY[]", "RFC822"])
         self.try_(f"FETCH {numbers} (UID {section})", uid, not uid)
         # One by one: between two answers numbers may have moved.
-        for items in [u[2] for u in self.c.untagged if u[0] == "FETCH"]:
+        for items in [u[2] for u in self.c.untagged
+                      if u[0] in ("FETCH", "UIDFETCH")]:
             body = items.get("BODY[]") or items.get("RFC822")
             if body:
                 self.shared.see_body((self.c.uidvalidity, items["UID"]),
                                      body)
 
     def do_store(self):
-        uid = self.rng.random() < 0.5
+        uid = self.by_uid()
         numbers = self.numbers(uid)
         if not numbers:
             return
@@ -222,6 +236,10 @@ class Actor:
             raise Broken(f"APPEND: {status} {code} {text}")
         validity, number = code.split()[1:]
         self.shared.see_body((int(validity), int(number)), message)
+        self.has_changed(box)
+
+    def has_changed(self, box):
+        """By what the client itself has done."""
 
     def do_copy(self):
         self.copy_or_move("COPY")
@@ -230,16 +248,18 @@ class Actor:
         self.copy_or_move("MOVE")
 
     def copy_or_move(self, verb):
-        uid = self.rng.random() < 0.5
+        uid = self.by_uid()
         numbers = self.numbers(uid)
         if not numbers:
             return
         validity = self.c.uidvalidity
-        status, code = self.try_(f"{verb} {numbers} {self.mailbox()}", uid)
+        box = self.mailbox()
+        status, code = self.try_(f"{verb} {numbers} {box}", uid)
         codes = [u[1] for u in self.c.untagged if u[0] == "OK"] + [code]
         for code in codes:
             if status == "OK" and code and code.startswith("COPYUID "):
                 self.note_copies(validity, *code.split()[1:])
+        self.has_changed(box)
 
     def note_copies(self, validity, to_validity, source, target):
         source, target = expand(source), expand(target)
@@ -255,22 +275,24 @@ class Actor:
                     self.shared.bodies[(int(to_validity), b)] = digest
 
     def do_search(self):
-        uid = self.rng.random() < 0.5
+        uid = self.by_uid()
         key = self.rng.choice([
             "ALL", "UNSEEN", "DELETED", "KEYWORD two", "SUBJECT message",
             "UID 1:20", "NOT FLAGGED", "RECENT", "BODY abc",
             "OR SEEN DRAFT"])
-        self.try_(f"SEARCH {key}", uid, not uid)
-        found = [u[1] for u in self.c.untagged if u[0] == "SEARCH"]
-        if not uid and found and found[0] and \
-                max(found[0]) > len(self.c.messages):
-            raise Broken(f"SEARCH found {max(found[0])}")
+        status, _ = self.try_(f"SEARCH {key}", uid, not uid)
+        found = self.found(uid) if status == "OK" else []
+        if not uid and found and max(found) > len(self.c.messages):
+            raise Broken(f"SEARCH found {max(found)}")
+
+    def found(self, uid):
+        return [u[1] for u in self.c.untagged if u[0] == "SEARCH"][0]
 
     def do_pipeline(self):
         """Several at once, the first of them with sequence numbers."""
         commands = []
         sets = {uid: self.numbers(uid) for uid in (False, True)}
-        for uid in (False, False, True, True):
+        for uid in (self.uids_only,) * 2 + (True,) * 2:
             numbers = sets[uid]
             if not numbers:
                 continue
@@ -333,8 +355,27 @@ class Actor:
             self.shared.failures.append((e, list(self.c.trace)))
             self.shared.stop.set()
 
+    # ---- what it knows
+
     def picture(self):
         return [(m.uid, m.flags) for m in self.c.messages]
+
+    def compare(self, truth):
+        """What it knows, and what it is told when it asks."""
+        assert len(self.c.messages) == len(truth), self.c.trace
+        self.compare_known(truth)
+        if truth:
+            self.c.fetch("1:*", "(UID FLAGS)", uid=self.uids_only)
+        assert self.picture() == truth
+
+    def compare_known(self, truth):
+        for n, ((uid, flags), real) in enumerate(
+                zip(self.picture(), truth), 1):
+            assert uid in (None, real[0]), n
+            assert flags in (None, real[1]), (n, flags, real, self.c.trace)
+
+    def compare_status(self, fresh):
+        """With what a fresh client was told of each mailbox."""
 
 
 class Resyncer(Actor):
@@ -407,9 +448,98 @@ class Resyncer(Actor):
                   f"+FLAGS ({self.flags()})", uid=True)
 
 
-def make_actor(shared, seed, extension):
-    return Resyncer(shared, seed, extension) if extension else \
-        Actor(shared, seed)
+class Dialectician(Actor):
+    """Speaks IMAP4rev2, UIDONLY or NOTIFY, or several of them."""
+
+    def __init__(self, shared, seed, extensions):
+        self.extensions = extensions
+        self.box = None
+        self.uids_only = "UIDONLY" in extensions or \
+            extensions.endswith(" SELECTED")
+        if "UIDONLY" in extensions:
+            self.COMMON = self.COMMON + ["number"]
+        if "NOTIFY" in extensions:
+            self.COMMON = self.COMMON + ["listen"] * 6
+        super().__init__(shared, seed)
+
+    def client(self, sock):
+        self.box = None
+        return DialectClient(sock, self.extensions)
+
+    def select(self):
+        if self.c.notify and not self.c.status:
+            self.c.watch()
+            assert set(MAILBOXES) <= set(self.c.status), self.c.status
+        before, self.box = self.box, self.mailbox()
+        self.c.select(self.box, read_only=self.rng.random() < 0.1)
+        # While it was selected there was no STATUS of it.
+        if before:
+            self.has_changed(before)
+
+    def has_changed(self, box):
+        # RFC 5465 section 5: what a client does itself is no news to it.
+        if self.c.notify:
+            self.c.ok(f"STATUS {box} {STATUS}")
+
+    def do_number(self):
+        """RFC 9586 section 3.2."""
+        text = self.rng.choice(["FETCH 1 (FLAGS)", "STORE 1 FLAGS ()",
+                                "SEARCH ALL", "COPY 1 INBOX", "MOVE 1 INBOX"])
+        status, code, _ = self.c.command(text)
+        if (status, code) != ("BAD", "UIDREQUIRED"):
+            raise Broken(f"{text}: {status} {code}")
+
+    def do_listen(self):
+        """News come without a command, but no EXPUNGE if it is delayed."""
+        self.c.expect(True, self.c.notify == "SELECTED-DELAYED")
+        self.c.listen(self.rng.uniform(0.01, 0.2))
+        if self.c.untagged:
+            self.shared.count("news")
+
+    def found(self, uid):
+        if not self.c.is_rev2:
+            return super().found(uid)
+        [(_, _, by_uid, results)] = [u for u in self.c.untagged
+                                     if u[0] == "ESEARCH"]
+        if by_uid != uid:
+            raise Broken(f"ESEARCH by UID: {by_uid}")
+        return expand(results["ALL"]) if results else []
+
+    def compare_known(self, truth):
+        if not self.c.is_uidonly:
+            super().compare_known(truth)
+            return
+        real = dict(truth)
+        for uid, flags in self.picture():
+            if uid:
+                assert flags in (None, real[uid]), (uid, self.c.trace)
+
+    def disagreements(self, fresh):
+        return [(box, self.c.status[box], fresh[box]) for box in MAILBOXES
+                if box != self.box and
+                not self.c.status[box].items() <= fresh[box].items()]
+
+    def compare_status(self, fresh):
+        """Each mailbox but the selected one, as soon as news are there."""
+        if not self.c.notify:
+            return
+        for status in self.c.status.values():
+            status.pop("HIGHESTMODSEQ", None)   # nobody has asked for it
+            status.pop("RECENT", None)          # this is each client's own
+        end = time.monotonic() + HEARS_S
+        while self.disagreements(fresh):
+            assert time.monotonic() < end, \
+                (self.disagreements(fresh), self.c.trace)
+            self.c.ok("NOOP")
+            time.sleep(0.05)
+
+
+def make_actor(shared, seed, extensions):
+    if not extensions:
+        return Actor(shared, seed)
+    if extensions in ("CONDSTORE", "QRESYNC"):
+        return Resyncer(shared, seed, extensions)
+    return Dialectician(shared, seed, extensions)
 
 
 def again_and_again(shared, what, step, pause_s):
@@ -486,16 +616,11 @@ def compare(shared, actors):
             if actor.c.uidvalidity != fresh.uidvalidity:
                 continue
             actor.c.ok("NOOP")
-            known = actor.picture()
-            assert len(known) == len(truth), (box, actor.c.trace)
-            for n, ((uid, flags), real) in enumerate(zip(known, truth), 1):
-                assert uid in (None, real[0]), (box, n)
-                assert flags in (None, real[1]), \
-                    (box, n, flags, real, list(actor.c.trace))
-            # And when asked, the server says the same.
-            if known:
-                actor.c.fetch("1:*", "(UID FLAGS)")
-            assert actor.picture() == truth
+            actor.compare(truth)
+        for other in MAILBOXES:
+            fresh.ok(f"STATUS {other} {STATUS}")
+        for actor in actors:
+            actor.compare_status(fresh.status)
         fresh.logout()
 
 
@@ -526,8 +651,8 @@ def test_stress_leaves_every_picture_true(server):
     shared = Shared(server, user)
     with server.imap(user) as c:
         kp.ok(c.create("Work"))
-    actors = [make_actor(shared, SEED + n, extension)
-              for n, extension in enumerate(CLIENTS)]
+    actors = [make_actor(shared, SEED + n, extensions)
+              for n, extensions in enumerate(CLIENTS)]
     end = time.monotonic() + SECONDS
     ways = itertools.cycle([None, "kill", "stop"])
     while time.monotonic() < end:
@@ -535,7 +660,7 @@ def test_stress_leaves_every_picture_true(server):
         compare(shared, actors)
     print(f"STRESS_SEED={SEED}", shared.counts)
     assert shared.counts["SMTP"] > 0 and shared.counts["POP3"] > 0
-    assert shared.counts["resync"] > 0
+    assert shared.counts["resync"] > 0 and shared.counts["news"] > 0
     assert shared.counts["kill"] > 0 and shared.counts["stop"] > 0
     for actor in actors:
         actor.c.logout()
