@@ -436,6 +436,11 @@ class Client:
         if "FLAGS" in items:
             m.flags = flags_told(items)
 
+    def forget_flags(self, messages):
+        """They have been changed, and nobody has told how."""
+        for m in messages:
+            m.flags = None
+
     # ---- commands
 
     def send(self, data):

@@ -86,6 +86,13 @@ class ResyncClient(Client):
         if not self.returning:
             self.heard = max(self.heard, modseq)
 
+    def forget_flags(self, messages):
+        super().forget_flags(messages)
+        remembered = self.memory.flags if self.memory else {}
+        for m in messages:
+            if m.uid in remembered:
+                remembered[m.uid] = None
+
     def see_exists(self, n):
         if self.has_count:
             self.merge()        # news, no part of the answer

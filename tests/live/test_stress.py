@@ -212,8 +212,7 @@ class Actor:
                   uid, not uid)
         if silent:
             # What came in between may be older than our own change.
-            for m in touched:
-                m.flags = None
+            self.c.forget_flags(touched)
 
     def do_expunge(self):
         self.try_("EXPUNGE")
