@@ -616,11 +616,33 @@ def compare(shared, actors):
                 continue
             actor.c.ok("NOOP")
             actor.compare(truth)
-        for other in MAILBOXES:
-            fresh.ok(f"STATUS {other} {STATUS}")
-        for actor in actors:
-            actor.compare_status(fresh.status)
         fresh.logout()
+
+
+def compare_status(shared, actors, last):
+    """What is known of mailboxes after one last change in each of them."""
+    user = shared.user
+    writer = Client(shared.server.raw("imap").sock)
+    writer.login(user.address, user.password)
+    for box in MAILBOXES:
+        writer.select(box)
+        writer.append(box, mail())
+        writer.ok("STORE * +FLAGS (\\Deleted)", holds=True)
+        for actor in actors:
+            actor.c.ok("NOOP")
+        last(writer)
+    writer.ok("UNSELECT")
+    for box in MAILBOXES:
+        writer.ok(f"STATUS {box} {STATUS}")
+    for actor in actors:
+        actor.compare_status(writer.status)
+    writer.logout()
+
+
+LAST = (lambda c: c.ok("EXPUNGE"),
+        lambda c: c.ok("STORE * FLAGS (\\Seen)", holds=True),
+        lambda c: c.append("INBOX", mail()),
+        lambda c: c.ok("MOVE * Work"))
 
 
 def run_round(shared, actors, seconds, how):
@@ -654,9 +676,11 @@ def test_stress_leaves_every_picture_true(server):
               for n, extensions in enumerate(CLIENTS)]
     end = time.monotonic() + SECONDS
     ways = itertools.cycle([None, "kill", "stop"])
+    last = itertools.cycle(LAST)
     while time.monotonic() < end:
         run_round(shared, actors, ROUND_S, next(ways))
         compare(shared, actors)
+        compare_status(shared, actors, next(last))
     print(f"STRESS_SEED={SEED}", shared.counts)
     assert shared.counts["SMTP"] > 0 and shared.counts["POP3"] > 0
     assert shared.counts["resync"] > 0 and shared.counts["news"] > 0
