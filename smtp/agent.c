@@ -610,11 +610,13 @@ struct span
 destination_domain(struct arena *a, struct span domain)
 {
 	struct buf name = BUF_INIT;
-	struct span s = domain;
+	struct span s;
 
 	/* One that is no name in DNS, a literal say, stays what it is. */
 	if (idna_to_ascii(&name, domain) == 0)
 		s = arena_span(a, buf_span(&name));
+	else
+		s = arena_span(a, domain);
 	buf_release(&name);
 	return s;
 }
