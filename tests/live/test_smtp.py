@@ -289,6 +289,11 @@ SMUGGLED = (b"MAIL FROM:<smuggler@elsewhere.example>\r\n"
             b"From: <smuggler@elsewhere.example>\r\n\r\nsmuggled\r\n")
 
 
+def text_of(message):
+    """The body, which is shown in base64 if there are NULs in it."""
+    return email.message_from_bytes(message).get_payload(decode=True)
+
+
 @pytest.mark.parametrize("end", FALSE_ENDS)
 def test_false_end_of_data_on_port_25(server, user, end):
     has_bare = re.search(rb"\r(?!\n)|(?<!\r)\n", end + b"MAIL")
@@ -306,7 +311,7 @@ def test_false_end_of_data_on_port_25(server, user, end):
         assert c.reply().startswith("221")
     stored = server.inbox(user)
     assert len(stored) == (0 if has_bare else 1)
-    assert all(b"visible" in m for m in stored)
+    assert all(b"visible" in text_of(m) for m in stored)
 
 
 @pytest.mark.parametrize("end", FALSE_ENDS)
@@ -325,13 +330,12 @@ def test_false_end_of_data_on_submission(server, user, end):
         assert c.reply().startswith("250")
         assert c.reply().startswith("250 2.0.0")
     stored, = server.inbox(user)
-    assert b"visible" in stored and b"smuggled" in stored
+    assert b"visible" in text_of(stored) and b"smuggled" in text_of(stored)
     # What is stored has no line end but CR LF.
     assert not re.search(rb"\r(?!\n)|(?<!\r)\n", stored)
     # And does not smuggle out again.
     p = server.pop3(user)
-    assert b"\r\n".join(p.retr(1)[1]) + b"\r\n" == \
-        stored.replace(b"\0", b"\x80")
+    assert b"\r\n".join(p.retr(1)[1]) + b"\r\n" == stored
     p.quit()
 
 
