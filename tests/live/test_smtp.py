@@ -481,13 +481,6 @@ def test_submission_wants_log_in_first(server):
         assert code == 530 and text.startswith(b"5.7.0")
 
 
-def test_port_25_passes_nothing_on(server, user):
-    with server.smtp() as s:
-        assert s.mail("carol@elsewhere.example")[0] == 250
-        code, text = s.rcpt("dave@elsewhere.example")
-        assert code == 550 and text.startswith(b"5.7.1")
-
-
 def test_sender_must_be_ones_own(server, user):
     alias = f"alias-of-{user.address}"
     server.run("alias", "add", alias, user.address)
